@@ -1,0 +1,1 @@
+"""Fitting: targets, metrics, the bottom-up and the top-down trainer."""

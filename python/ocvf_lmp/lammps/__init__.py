@@ -1,0 +1,1 @@
+"""LAMMPS: the model file, the ML-IAP unified model, the plugin's host, parity with Python."""

@@ -1,0 +1,1 @@
+"""The NPT twin: forces and stress, integrator, rollouts and their adjoint."""

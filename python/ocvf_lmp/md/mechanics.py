@@ -1,0 +1,59 @@
+"""Energy, forces and virial of a configuration in one reverse pass."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ocvf_lmp.arrays import Cell, Forces, Matrix3, Positions, Scalar, Species
+from ocvf_lmp.potential.protocol import Potential
+from ocvf_lmp.system.neighbors import NeighborList, edges_from
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanics:
+    """What the dynamics needs to know of the potential.
+
+    Attributes:
+        energy: eV.
+        forces: eV/Å, (atoms, 3).
+        virial: -dE/dstrain, symmetric, eV, (3, 3); the stress of the potential is -virial/V.
+    """
+
+    energy: Scalar
+    forces: Forces
+    virial: Matrix3
+
+
+def evaluate(
+    potential: Potential,
+    species: Species,
+    positions: Positions,
+    cell: Cell,
+    neighbors: NeighborList,
+    create_graph: bool = False,
+) -> Mechanics:
+    """Energy, forces and virial from the derivatives with respect to the edge vectors.
+
+    Args:
+        potential: energy of the atoms.
+        species: (atoms,).
+        positions: Å, (atoms, 3).
+        cell: rows, Å, (3, 3).
+        neighbors: a list that is still valid for the configuration.
+        create_graph: keep the graph, so that forces and virial can be differentiated with respect
+            to positions, cell and the potential's parameters.
+    """
+    with torch.enable_grad():
+        edges = edges_from(neighbors, positions, cell)
+        if not edges.vector.requires_grad:
+            edges.vector.requires_grad_(True)
+        energy = potential.energy(edges, species)
+        (slope,) = torch.autograd.grad(energy, edges.vector, create_graph=create_graph)
+    with torch.set_grad_enabled(create_graph):
+        forces = torch.zeros_like(positions)
+        forces = forces.index_add(0, edges.center, slope).index_add(0, edges.neighbor, -slope)
+        virial = -edges.vector.transpose(0, 1) @ slope
+        virial = 0.5 * (virial + virial.transpose(0, 1))
+    if not create_graph:
+        return Mechanics(energy.detach(), forces.detach(), virial.detach())
+    return Mechanics(energy, forces, virial)

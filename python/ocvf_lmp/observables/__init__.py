@@ -1,0 +1,1 @@
+"""Observables that can be differentiated: pair distribution functions, cell parameters."""

@@ -1,0 +1,1 @@
+"""Potentials: the network, the repulsive core, and the correction of a prior."""

@@ -1,0 +1,1 @@
+"""Atoms in periodic cells: structures, neighbours, edges, trajectories."""

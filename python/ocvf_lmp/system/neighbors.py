@@ -1,0 +1,115 @@
+"""Neighbour lists for periodic cells of any shape and size, and edges that carry gradients."""
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+
+from ocvf_lmp.arrays import Cell, EdgeIndex, Positions
+from ocvf_lmp.system.cell import heights
+from ocvf_lmp.system.edges import Edges
+
+
+@dataclass(frozen=True, slots=True)
+class NeighborList:
+    """Pairs within ``cutoff + skin`` of a reference configuration.
+
+    Attributes:
+        center: index i, (edges,).
+        neighbor: index j, (edges,).
+        shift: whole cell vectors S such that the pair's vector is r_j - r_i + S·cell, (edges, 3).
+        reverse: index of the opposite edge, (edges,).
+        cutoff: Å.
+        skin: Å.
+        positions: configuration the list was built from, (atoms, 3) Å.
+        cell: its cell, (3, 3) Å.
+    """
+
+    center: EdgeIndex
+    neighbor: EdgeIndex
+    shift: torch.Tensor
+    reverse: EdgeIndex
+    cutoff: float
+    skin: float
+    positions: torch.Tensor
+    cell: torch.Tensor
+
+
+def build_neighbors(
+    positions: Positions, cell: Cell, cutoff: float, skin: float = 0.0
+) -> NeighborList:
+    """All directed pairs closer than ``cutoff + skin``, through every periodic image.
+
+    An atom may be its own neighbour through an image, and two atoms may be neighbours through
+    several images, as happens in cells smaller than the cutoff.
+    """
+    positions, cell = positions.detach(), cell.detach()
+    reach = cutoff + skin
+    inverse = torch.linalg.inv(cell)
+    fractional = positions @ inverse
+    home = torch.floor(fractional)
+    wrapped = (fractional - home) @ cell
+    images = torch.ceil(reach / heights(cell)).long().tolist()
+    found = []
+    for s in itertools.product(*(range(-n, n + 1) for n in images)):
+        offset = torch.tensor(s, dtype=cell.dtype) @ cell
+        near = torch.cdist(wrapped, wrapped + offset, compute_mode="donot_use_mm_for_euclid_dist")
+        pairs = (near < reach).nonzero()
+        if s == (0, 0, 0):
+            pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+        found.append(torch.cat([pairs, torch.tensor(s).expand(len(pairs), 3)], dim=1))
+    table = torch.cat(found)
+    table = table[torch.argsort(table[:, 0], stable=True)]
+    center, neighbor = table[:, 0].contiguous(), table[:, 1].contiguous()
+    wrapped_shift = table[:, 2:]
+    reverse = _reverse_edges(center, neighbor, wrapped_shift)
+    shift = wrapped_shift.to(cell.dtype) - home[neighbor] + home[center]
+    return NeighborList(center, neighbor, shift, reverse, cutoff, skin, positions, cell)
+
+
+def edges_from(neighbors: NeighborList, positions: Positions, cell: Cell) -> Edges:
+    """Edges closer than the cutoff, their vectors differentiable in positions and cell."""
+    center, neighbor, reverse = neighbors.center, neighbors.neighbor, neighbors.reverse
+    vector = positions[neighbor] - positions[center] + neighbors.shift @ cell
+    inside = (vector.detach().square().sum(dim=1) < neighbors.cutoff**2).nonzero().squeeze(1)
+    if len(inside) == len(center):
+        return Edges(center, neighbor, vector, reverse)
+    rank = torch.full_like(center, -1)
+    rank[inside] = torch.arange(len(inside))
+    renumbered = rank[reverse[inside]]
+    if bool((renumbered < 0).any()):  # a pair exactly at the cutoff, split by round-off
+        keep = inside[renumbered >= 0]
+        rank.fill_(-1)
+        rank[keep] = torch.arange(len(keep))
+        inside, renumbered = keep, rank[reverse[keep]]
+    return Edges(center[inside], neighbor[inside], vector[inside], renumbered)
+
+
+def needs_rebuild(neighbors: NeighborList, positions: Positions, cell: Cell) -> bool:
+    """Whether a pair outside ``cutoff + skin`` may have come within the cutoff.
+
+    Every image's distance is bounded by the homogeneous part of the motion (the strain since the
+    list was made) and twice the largest displacement beyond it.
+    """
+    positions, cell = positions.detach(), cell.detach()
+    deformation = torch.linalg.solve(neighbors.cell, cell)
+    moved = positions - neighbors.positions @ deformation
+    moved = moved - moved.mean(dim=0)
+    largest = float(torch.linalg.vector_norm(moved, dim=1).max())
+    shrink = float(torch.linalg.svdvals(deformation)[-1])
+    return shrink * (neighbors.cutoff + neighbors.skin) - 2.0 * largest < neighbors.cutoff
+
+
+def _reverse_edges(center: EdgeIndex, neighbor: EdgeIndex, shift: torch.Tensor) -> EdgeIndex:
+    base = int(shift.abs().max()) * 2 + 1 if len(shift) else 1
+    n = int(max(center.max(), neighbor.max())) + 1 if len(center) else 1
+
+    def key(i: EdgeIndex, j: EdgeIndex, s: torch.Tensor) -> torch.Tensor:
+        s = s + base // 2
+        return (((i * n + j) * base + s[:, 0]) * base + s[:, 1]) * base + s[:, 2]
+
+    order = torch.argsort(key(center, neighbor, shift))
+    opposite = torch.argsort(key(neighbor, center, -shift))
+    reverse = torch.empty_like(center)
+    reverse[opposite] = order
+    return reverse

@@ -1,0 +1,22 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture
+def shared() -> Path:
+    """Development data that are not part of the project: tests that need them skip without."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip("the development data are not at hand (a folder `shared` beside the clone)")
+    return folder
