@@ -1,0 +1,36 @@
+"""Writing files so that a good one is never replaced by half of a new one."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ocvf_lmp.errors import OcvfError
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Writes a file beside its final place and moves it there when it is complete.
+
+    Args:
+        path: final place.
+        write: writes the whole file to the path that it is given.
+
+    Raises:
+        OcvfError: the file could not be written (a full disk, no permission); what stood at
+            `path` before is untouched.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        with partial.open("rb") as handle:
+            os.fsync(handle.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as reason:  # torch.save reports a full disk as RuntimeError
+        partial.unlink(missing_ok=True)
+        raise OcvfError(
+            f"expected to write {path}, found: {reason}. Free disk space or choose another folder;"
+            " the file that stood there before, if any, is unchanged"
+        ) from reason
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,268 @@
+"""Directional message passing with a factorised angular sum (modified DimeNet++).
+
+Messages m_ji live on directed edges (Gasteiger et al. 2020, 2020b; OCVF eq. 7). The angular filter
+is linear in P_l(cos α), so the addition theorem turns the sum over triplets into
+
+    Σ_k x_kj R_l(d_kj) P_l(cos α_kj,ji) = Σ_m Y_lm(r̂_ji) [Σ_k x_kj R_l(d_kj) Y_lm(r̂_jk)],
+
+whose bracket is built once an atom. Modifications against DimeNet++: this factorisation, the
+radial part of every l expanded in the same Bessel functions, one residual update a block, and
+energies that are a nonlinear function of the messages summed over an atom.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ocvf_lmp.arrays import AtomEnergies, Scalar, Species
+from ocvf_lmp.errors import InputError
+from ocvf_lmp.potential.angular import SphericalHarmonics
+from ocvf_lmp.potential.layout import EdgeTable, tabulate
+from ocvf_lmp.potential.protocol import Exchange
+from ocvf_lmp.potential.radial import BesselBasis
+from ocvf_lmp.system.edges import Edges
+
+
+@dataclass(frozen=True, slots=True)
+class DimeNetSize:
+    """Size of the network.
+
+    Attributes:
+        cutoff: Å.
+        n_features: width of a message.
+        n_angular: width of the messages inside the angular sum.
+        n_radial: Bessel functions.
+        l_max: highest order of the angular filter.
+        n_blocks: interaction blocks; an atom's energy reaches n_blocks + 1 cutoffs.
+    """
+
+    cutoff: float = 5.0
+    n_features: int = 32
+    n_angular: int = 16
+    n_radial: int = 8
+    l_max: int = 3
+    n_blocks: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Geometry:
+    """What all blocks share: basis functions on the table's slots."""
+
+    table: EdgeTable
+    radial: Tensor
+    harmonics: list[Tensor]
+
+
+class OutputBlock(nn.Module):
+    """Incoming messages, filtered and summed over each atom, to a number an atom."""
+
+    def __init__(self, size: DimeNetSize) -> None:
+        super().__init__()
+        self.filter = nn.Linear(size.n_radial, size.n_features, bias=False)
+        self.hidden = nn.Linear(size.n_features, size.n_features)
+        self.final = nn.Linear(size.n_features, 1, bias=False)
+
+    def forward(self, incoming: Tensor, radial: Tensor) -> Tensor:
+        """(rows, slots, features) messages to (rows,) energies in units of the scale."""
+        summed = (self.filter(radial) * incoming).sum(dim=1)
+        return self.final(nn.functional.silu(self.hidden(summed))).squeeze(-1)
+
+
+class InteractionBlock(nn.Module):
+    """One round of messages over angles (OCVF eq. 7)."""
+
+    def __init__(self, size: DimeNetSize) -> None:
+        super().__init__()
+        f, a = size.n_features, size.n_angular
+        self.l_max, self.n_angular = size.l_max, a
+        self.down = nn.Linear(f, a)
+        self.radial_filters = nn.Linear(size.n_radial, (size.l_max + 1) * a, bias=False)
+        self.up = nn.Linear(a, f, bias=False)
+        self.direct = nn.Linear(f, f)
+        self.update = nn.Linear(f, f)
+
+    def contributions(self, message: Tensor, filters: Tensor) -> Tensor:
+        """x_kj R_l(d_kj), (rows, slots, l_max + 1, n_angular)."""
+        x = nn.functional.silu(self.down(message))
+        return x.unsqueeze(-2) * filters
+
+    def filters(self, radial: Tensor) -> Tensor:
+        """R_l(d), (rows, slots, l_max + 1, n_angular)."""
+        return self.radial_filters(radial).unflatten(-1, (self.l_max + 1, self.n_angular))
+
+    def gather(self, contributions: Tensor, harmonics: list[Tensor]) -> list[Tensor]:
+        """The bracket: one (rows, 2l+1, n_angular) tensor for each l."""
+        return [
+            y.transpose(1, 2) @ contributions[:, :, order] for order, y in enumerate(harmonics)
+        ]
+
+    def advance(self, message: Tensor, angular: Tensor) -> Tensor:
+        """Residual update of the messages by the angular sums (without the k = i term)."""
+        mixed = nn.functional.silu(self.direct(message) + self.up(angular))
+        return message + nn.functional.silu(self.update(mixed))
+
+
+class DimeNet(nn.Module):
+    """Energies of atoms by directional message passing.
+
+    Args:
+        symbols: chemical symbols, in the order of the species indices.
+        size: widths and cutoff.
+        generator: random stream for the initial weights.
+        zero_start: let the last layer start at zero, so that the energy is exactly zero.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(
+        self,
+        symbols: tuple[str, ...],
+        size: DimeNetSize,
+        generator: torch.Generator,
+        zero_start: bool = False,
+    ) -> None:
+        super().__init__()
+        self.symbols, self.size = symbols, size
+        self.cutoff, self.n_hops = size.cutoff, size.n_blocks + 1
+        self.basis = BesselBasis(size.n_radial, size.cutoff)
+        self.spherical = SphericalHarmonics(size.l_max)
+        self.embed_source = nn.Embedding(len(symbols), size.n_features)
+        self.embed_target = nn.Embedding(len(symbols), size.n_features)
+        self.embed_radial = nn.Linear(size.n_radial, size.n_features, bias=False)
+        self.embed_dense = nn.Linear(size.n_features, size.n_features)
+        self.blocks = nn.ModuleList(InteractionBlock(size) for _ in range(size.n_blocks))
+        self.outputs = nn.ModuleList(OutputBlock(size) for _ in range(size.n_blocks + 1))
+        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("shift", torch.zeros(len(symbols)))
+        self.to(torch.float64)
+        _initialise(self, generator, zero_start)
+
+    def atom_energies(
+        self, edges: Edges, species: Species, exchange: Exchange | None = None
+    ) -> AtomEnergies:
+        """Energy of each atom, eV.
+
+        Args:
+            edges: edges within at least the cutoff. Without `exchange` they must be closed under
+                reversal (`edges.reverse`), as in a periodic cell.
+            species: (atoms,).
+            exchange: brings ghost rows up to date; edges then need centres on owned atoms only.
+
+        Raises:
+            InputError: neither `edges.reverse` nor `exchange` was given.
+        """
+        if exchange is None and edges.reverse is None:
+            raise InputError(
+                "expected edges with their reverse or an exchange of ghost rows, found neither;"
+                " build the edges by `edges_from`, or hand over the host's exchange"
+            )
+        table = tabulate(edges, len(species), self.cutoff, all_atoms=exchange is None)
+        geometry = self._geometry(table)
+        if exchange is None:
+            rows = self._closed(geometry, species)
+        else:
+            rows = self._exchanged(geometry, species, exchange)
+        if len(table.atoms) != len(species):  # atoms without edges have no row
+            isolated = self._isolated(rows).expand(len(species))
+            rows = isolated.index_copy(0, table.atoms, rows)
+        return rows * self.scale + self.shift[species]
+
+    def energy(self, edges: Edges, species: Species) -> Scalar:
+        """Total energy, eV."""
+        return self.atom_energies(edges, species).sum()
+
+    def _geometry(self, table: EdgeTable) -> _Geometry:
+        distance = torch.linalg.vector_norm(table.vector, dim=-1, keepdim=True)
+        return _Geometry(table, self.basis(distance), self.spherical(table.vector / distance))
+
+    def _embed(self, radial: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        first = self.embed_source(source) + self.embed_target(target) + self.embed_radial(radial)
+        return nn.functional.silu(self.embed_dense(nn.functional.silu(first)))
+
+    def _closed(self, geometry: _Geometry, species: Species) -> Tensor:
+        """Messages kept on the edges of their source; the opposite edge is in the same table."""
+        table, radial = geometry.table, geometry.radial
+        here, there = species[table.atoms][:, None], species[table.neighbor]
+        reverse = table.reverse
+        assert reverse is not None
+        outgoing = self._embed(radial, here, there)
+        incoming = self._embed(radial, there, here)
+        energies = self.outputs[0](incoming, radial)
+        for block, output in zip(self.blocks, list(self.outputs)[1:], strict=True):
+            filters = block.filters(radial)
+            contributions = block.contributions(incoming, filters)
+            brackets = block.gather(contributions, geometry.harmonics)
+            angular = -contributions.sum(dim=-2)
+            for y, bracket in zip(geometry.harmonics, brackets, strict=True):
+                angular = angular + y @ bracket
+            outgoing = block.advance(outgoing, angular)
+            incoming = outgoing.flatten(0, 1)[reverse].view_as(outgoing)
+            energies = energies + output(incoming, radial)
+        return energies
+
+    def _exchanged(self, geometry: _Geometry, species: Species, exchange: Exchange) -> Tensor:
+        """Messages of both directions on each edge; brackets of ghosts come by exchange."""
+        table, radial, harmonics = geometry.table, geometry.radial, geometry.harmonics
+        here, there = species[table.atoms][:, None], species[table.neighbor]
+        outgoing = self._embed(radial, here, there)
+        incoming = self._embed(radial, there, here)
+        energies = self.outputs[0](incoming, radial)
+        for depth, (block, output) in enumerate(
+            zip(self.blocks, list(self.outputs)[1:], strict=True)
+        ):
+            filters = block.filters(radial)
+            toward = block.contributions(incoming, filters)
+            away = block.contributions(outgoing, filters)
+            brackets = block.gather(toward, harmonics)
+            flat = torch.cat([b.flatten(1) for b in brackets], dim=1)
+            everywhere = flat.new_zeros(len(species), flat.shape[1])
+            everywhere = exchange(everywhere.index_copy(0, table.atoms, flat))
+            if depth + 1 < len(self.blocks):
+                angular = -toward.sum(dim=-2)
+                for y, bracket in zip(harmonics, brackets, strict=True):
+                    angular = angular + y @ bracket
+                outgoing = block.advance(outgoing, angular)
+            incoming = block.advance(
+                incoming, self._from_neighbors(everywhere, table.neighbor, harmonics, away)
+            )
+            energies = energies + output(incoming, radial)
+        return energies
+
+    def _from_neighbors(
+        self, everywhere: Tensor, neighbor: Tensor, harmonics: list[Tensor], away: Tensor
+    ) -> Tensor:
+        """Angular sums at the other end of each edge, seen along the reversed vector."""
+        width = away.shape[-1]
+        angular = -away.sum(dim=-2)
+        start = 0
+        for order, y in enumerate(harmonics):
+            stop = start + (2 * order + 1) * width
+            theirs = everywhere[:, start:stop][neighbor].unflatten(-1, (-1, width))
+            parity = -1.0 if order % 2 else 1.0
+            angular = angular + parity * (y.unsqueeze(-2) @ theirs).squeeze(-2)
+            start = stop
+        return angular
+
+    def _isolated(self, like: Tensor) -> Tensor:
+        """Energy of an atom without neighbours, in units of the scale, (1,)."""
+        nothing = like.new_zeros(1, 1, self.size.n_radial)
+        silent = like.new_zeros(1, 1, self.size.n_features)
+        return torch.stack([output(silent, nothing) for output in self.outputs]).sum(dim=0)
+
+
+def _initialise(network: DimeNet, generator: torch.Generator, zero_start: bool) -> None:
+    """Glorot-normal weights, zero biases; optionally a last layer of zeros."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if parameter.dim() < 2:
+                parameter.zero_()
+                continue
+            fan = sum(parameter.shape) if "embed_s" not in name else 2.0
+            fan = 2.0 if name.startswith(("embed_source", "embed_target")) else fan
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.copy_(noise * (2.0 / fan) ** 0.5)
+        if zero_start:
+            for output in network.outputs:
+                output.final.weight.zero_()  # pyright: ignore

@@ -1,0 +1,132 @@
+"""Potentials in files: a header that says what they are, and their weights.
+
+The file is read without running code from it (``torch.load(weights_only=True)``).
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ocvf_lmp.errors import ModelFileError
+from ocvf_lmp.files import write_atomically
+from ocvf_lmp.potential.composite import Corrected, Sum
+from ocvf_lmp.potential.dimenet import DimeNet, DimeNetSize
+from ocvf_lmp.potential.repulsion import Repulsion
+
+FORMAT = "ocvf-lmp potential"
+VERSION = 1
+
+
+def describe(potential: nn.Module) -> dict[str, Any]:
+    """What `construct` needs to build a potential of the same kind; plain JSON.
+
+    Raises:
+        ModelFileError: the potential is not one of this package's.
+    """
+    match potential:
+        case DimeNet():
+            return {
+                "type": "dimenet",
+                "symbols": list(potential.symbols),
+                "size": asdict(potential.size),
+            }
+        case Repulsion():
+            return {
+                "type": "repulsion",
+                "symbols": list(potential.symbols),
+                "outer": potential.outer.tolist(),
+            }
+        case Corrected():
+            return {
+                "type": "corrected",
+                "prior": describe(potential.prior),
+                "correction": describe(potential.correction),
+            }
+        case Sum():
+            return {"type": "sum", "terms": [describe(term) for term in potential.terms]}
+        case _:
+            raise ModelFileError(
+                f"expected a potential of this package, found {type(potential).__name__};"
+                " only these can be stored"
+            )
+
+
+def construct(description: dict[str, Any]) -> nn.Module:
+    """A potential of the described kind, its weights still to be loaded.
+
+    Raises:
+        ModelFileError: the description is of an unknown kind.
+    """
+    match description:
+        case {"type": "dimenet", "symbols": symbols, "size": size}:
+            return DimeNet(tuple(symbols), DimeNetSize(**size), torch.Generator())
+        case {"type": "repulsion", "symbols": symbols, "outer": outer}:
+            return Repulsion(tuple(symbols), torch.tensor(outer, dtype=torch.float64))
+        case {"type": "corrected", "prior": prior, "correction": correction}:
+            return Corrected(construct(prior), construct(correction))
+        case {"type": "sum", "terms": terms}:
+            return Sum([construct(term) for term in terms])
+        case _:
+            raise ModelFileError(
+                f"expected a known kind of potential, found {description.get('type')!r};"
+                " the file may come from a newer version of ocvf-lmp"
+            )
+
+
+def save_potential(path: Path, potential: nn.Module, provenance: dict[str, Any]) -> None:
+    """Writes a potential with its provenance (plain JSON) to a file, atomically."""
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "potential": describe(potential),
+        "provenance": provenance,
+    }
+    content = {"header": json.dumps(header), "weights": potential.state_dict()}
+    write_atomically(path, lambda partial: torch.save(content, partial))
+
+
+def load_potential(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """A potential in float64 and its provenance.
+
+    Raises:
+        ModelFileError: the file is missing, truncated, of another format or version.
+    """
+    header, weights = _read(path)
+    potential = construct(header["potential"])
+    try:
+        potential.load_state_dict(weights)
+    except RuntimeError as reason:
+        raise ModelFileError(
+            f"expected weights that fit the header of {path}, found: {reason}; export it again"
+        ) from reason
+    return potential.to(torch.float64).requires_grad_(False), header["provenance"]
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Format, version, kind and provenance of a potential's file."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    if not path.is_file():
+        raise ModelFileError(
+            f"expected a potential in {path}, found no such file; train or copy it there"
+        )
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        header = json.loads(content["header"])
+    except Exception as reason:
+        raise ModelFileError(
+            f"expected a complete potential file in {path}, found it truncated or of another kind"
+            f" ({type(reason).__name__}); copy it again or train it anew"
+        ) from reason
+    if header.get("format") != FORMAT or header.get("version") != VERSION:
+        raise ModelFileError(
+            f"expected {FORMAT} version {VERSION} in {path}, found {header.get('format')!r} version"
+            f" {header.get('version')!r}; use the ocvf-lmp that wrote it"
+        )
+    return header, content["weights"]
