@@ -46,7 +46,7 @@ def load_pdf_target(
         weight: factor on the loss.
 
     Raises:
-        DataError: see `read_gr`; also if the data do not cover `r_range`, or if the temperature, the
+        DataError: see `read_gr`; also if the data do not cover `r_range`, or the temperature, the
             radiation or Q_max is stated nowhere.
     """
     data = read_gr(path, composition)

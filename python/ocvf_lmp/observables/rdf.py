@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from ocvf_lmp.arrays import Cell, EdgeIndex, Positions, Scalar, Species
 from ocvf_lmp.errors import InputError
+from ocvf_lmp.observables.smearing import spread
 from ocvf_lmp.system.cell import volume
 from ocvf_lmp.system.edges import Edges
 from ocvf_lmp.system.neighbors import NeighborList, build_neighbors
@@ -207,7 +208,10 @@ def _table(
     if len(near) < len(distance):
         distance, center, neighbor = distance[near], center[near], neighbor[near]
     row = _pair_rows(grid.n_species, species.device)[species[center], species[neighbor]]
-    return _smeared_counts(distance, row, grid) * _norm(species, cell, grid)
+    table = spread(
+        distance, row, (grid.n_pairs, grid.n_bins), grid.dr, grid.sigma, grid.half_window
+    )
+    return table * _norm(species, cell, grid)
 
 
 def _pair_rows(n_species: int, device: torch.device) -> torch.Tensor:
@@ -215,23 +219,6 @@ def _pair_rows(n_species: int, device: torch.device) -> torch.Tensor:
     for k, (a, b) in enumerate(species_pairs(n_species)):
         rows[a, b] = rows[b, a] = k
     return rows.to(device)
-
-
-def _smeared_counts(distance: torch.Tensor, row: torch.Tensor, grid: PartialGrid) -> torch.Tensor:
-    """Σ K_σ(r - d)/d by scattering a window of bins around every distance, (pairs, bins)."""
-    width = grid.half_window
-    pad = width + 1
-    padded = grid.n_bins + pad + 2 * width + 1
-    nearest = torch.round(distance.detach() / grid.dr).long() - 1
-    offsets = torch.arange(-width, width + 1, device=distance.device)
-    bins = nearest[:, None] + offsets
-    delta = (grid.dr * (bins + 1).to(distance.dtype) - distance[:, None]) / grid.sigma
-    height = 1.0 / (math.sqrt(2.0 * math.pi) * grid.sigma * distance)
-    kernel = height[:, None] * torch.exp(-0.5 * delta * delta)
-    flat = row[:, None] * padded + bins + pad
-    table = torch.zeros(grid.n_pairs * padded, dtype=distance.dtype, device=distance.device)
-    table = table.index_add(0, flat.reshape(-1), kernel.reshape(-1))
-    return table.reshape(grid.n_pairs, padded)[:, pad : pad + grid.n_bins]
 
 
 def _norm(species: Species, cell: Cell, grid: PartialGrid) -> torch.Tensor:
