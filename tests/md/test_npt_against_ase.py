@@ -38,9 +38,10 @@ def with_ase(potential, species, state, params, n_steps):
     return atoms, run
 
 
-@pytest.mark.parametrize("mode", ["flexible", "isotropic"])
-@pytest.mark.parametrize(("chain", "loops"), [(3, 1), (1, 2)])
-def test_200_steps_agree_with_ase(mode, chain, loops):
+@pytest.mark.parametrize(
+    ("mode", "chain", "loops"), [("flexible", 3, 1), ("flexible", 1, 2), ("isotropic", 3, 1)]
+)
+def test_120_steps_agree_with_ase(mode, chain, loops):
     params = NptParameters(
         pressure=5000.0,
         t_damp=0.05,
@@ -53,8 +54,8 @@ def test_200_steps_agree_with_ase(mode, chain, loops):
     )
     potential = Toy()
     species, state = solid(params)
-    ours = rollout(potential, species, state, params, 200)
-    atoms, run = with_ase(potential, species, state, params, 200)
+    ours = rollout(potential, species, state, params, 120)
+    atoms, run = with_ase(potential, species, state, params, 120)
     found = ours.state
     assert relative(found.positions, torch.from_numpy(atoms.positions)) < 1e-10
     assert relative(found.momenta, torch.from_numpy(atoms.get_momenta() * TIME)) < 1e-9

@@ -46,11 +46,53 @@ def chain_step(
         Factor by which to scale the momenta of the thermostatted degrees of freedom (scalar), and
         the new positions and momenta of the chain.
     """
-    durations = tuple(w * duration / loops for _ in range(loops) for w in WEIGHTS)
+    durations = _durations(duration, loops)
     scale, x, p = _ChainStep.apply(
         twice_kinetic, positions, momenta, tuple(masses), freedom * kt, kt, durations
     )
     return scale, x, p
+
+
+def pull_back_chain(
+    twice_kinetic: torch.Tensor,
+    positions: torch.Tensor,
+    momenta: torch.Tensor,
+    masses: Sequence[float],
+    freedom: int,
+    kt: float,
+    duration: float,
+    loops: int,
+    cotangents: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> tuple[float, float, torch.Tensor]:
+    """Cotangents of the inputs of `chain_step`, without a graph.
+
+    Args:
+        twice_kinetic: as for `chain_step`, like all up to `loops`.
+        positions: before the step.
+        momenta: before the step.
+        masses: eV ps².
+        freedom: number of degrees of freedom.
+        kt: eV.
+        duration: ps.
+        loops: subdivisions.
+        cotangents: of the three outputs.
+
+    Returns:
+        The factor, and the cotangents of the kinetic energy and of the momenta (that of the
+        positions does not change).
+    """
+    durations = _durations(duration, loops)
+    tape = _Tape(
+        float(twice_kinetic), positions.tolist(), momenta.tolist(), tuple(masses), freedom * kt, kt
+    )
+    tape.run(durations)
+    xs, ps = cotangents[1].tolist(), cotangents[2].tolist()
+    of_kinetic = tape.pull_back(durations, float(cotangents[0]), xs, ps)
+    return tape.scale, of_kinetic, momenta.new_tensor(ps)
+
+
+def _durations(duration: float, loops: int) -> tuple[float, ...]:
+    return tuple(w * duration / loops for _ in range(loops) for w in WEIGHTS)
 
 
 def _exp(exponent: float) -> float:

@@ -24,7 +24,7 @@ import torch
 
 from ocvf_lmp.arrays import Cell, Matrix3, Positions, Scalar
 from ocvf_lmp.md.chain import chain_energy, chain_step
-from ocvf_lmp.md.exponential import exponentials
+from ocvf_lmp.md.exponential import exponentials, identity_like
 from ocvf_lmp.md.mechanics import Mechanics
 from ocvf_lmp.md.parameters import NptMasses, NptParameters, masses_of
 from ocvf_lmp.md.state import NptState, allowed_strain
@@ -70,16 +70,16 @@ class Integrator:
     def first_half(self, state: NptState, push: Push, timestep: float) -> NptState:
         """Chains and kicks before the drift."""
         half = 0.5 * timestep
-        state = self._chains(state, half)
-        state = self._kick_cell(state, push.virial, half)
-        return self._kick_particles(state, push.forces, half)
+        state = self.chains(state, half)
+        state = self.kick_cell(state, push.virial, half)
+        return self.kick_particles(state, push.forces, half)
 
     def second_half(self, state: NptState, push: Push, timestep: float) -> NptState:
         """Kicks and chains after the drift."""
         half = 0.5 * timestep
-        state = self._kick_particles(state, push.forces, half)
-        state = self._kick_cell(state, push.virial, half)
-        return self._chains(state, half)
+        state = self.kick_particles(state, push.forces, half)
+        state = self.kick_cell(state, push.virial, half)
+        return self.chains(state, half)
 
     def drift(self, state: NptState, timestep: float) -> NptState:
         """Exact motion of positions and cell under constant momenta.
@@ -120,7 +120,8 @@ class Integrator:
         mechanics = forces(middle.positions, middle.cell)
         return self.second_half(middle, push_of(mechanics), dt), mechanics
 
-    def _chains(self, state: NptState, duration: float) -> NptState:
+    def chains(self, state: NptState, duration: float) -> NptState:
+        """Both Nosé-Hoover chains."""
         c, loops = self.masses, self.params.loops
         momenta, cell_momentum = state.momenta, state.cell_momentum
         scale, eta, p_eta = chain_step(
@@ -155,13 +156,15 @@ class Integrator:
             state.masses,
         )
 
-    def _kick_cell(self, state: NptState, virial: Matrix3, duration: float) -> NptState:
+    def kick_cell(self, state: NptState, virial: Matrix3, duration: float) -> NptState:
+        """The internal against the external pressure, at constant particles' momenta."""
         c, momenta = self.masses, state.momenta
         stress = MVV2E * (momenta.T @ (momenta / state.masses[:, None])) + virial
         # the trace is α Σ p²/m, plus the work against the external pressure
         uniform = twice_kinetic(momenta, state.masses) / c.freedom - c.pressure * volume(state.cell)
-        eye = torch.eye(3, dtype=stress.dtype, device=stress.device)
-        push = allowed_strain(0.5 * (stress + stress.T) + uniform * eye, self.params.mode)
+        push = allowed_strain(
+            0.5 * (stress + stress.T) + uniform * identity_like(stress), self.params.mode
+        )
         return NptState(
             state.positions,
             momenta,
@@ -174,11 +177,10 @@ class Integrator:
             state.masses,
         )
 
-    def _kick_particles(self, state: NptState, forces: Positions, duration: float) -> NptState:
+    def kick_particles(self, state: NptState, forces: Positions, duration: float) -> NptState:
+        """Forces and the drag of the cell's motion, at constant cell momentum."""
         c, p_g = self.masses, state.cell_momentum
-        eye = torch.eye(3, dtype=p_g.dtype, device=p_g.device)
-        friction = (p_g + eye * (torch.trace(p_g) / c.freedom)) * (-duration / c.cell_mass)
-        decay, phi = exponentials(friction)
+        decay, phi = exponentials(self.friction(p_g) * (-duration / c.cell_mass))
         momenta = state.momenta @ decay + forces @ (phi * (duration / MVV2E))
         return NptState(
             state.positions,
@@ -191,6 +193,11 @@ class Integrator:
             state.p_xi,
             state.masses,
         )
+
+    def friction(self, cell_momentum: Matrix3) -> Matrix3:
+        """p_g + α Tr(p_g): the drag on the momenta in units of W."""
+        trace = torch.trace(cell_momentum) / self.masses.freedom
+        return cell_momentum + identity_like(cell_momentum) * trace
 
 
 def push_of(mechanics: Mechanics) -> Push:

@@ -7,6 +7,7 @@ import torch
 
 from ocvf_lmp.arrays import Cell, Matrix3, Positions
 from ocvf_lmp.errors import InputError
+from ocvf_lmp.md.exponential import identity_like
 from ocvf_lmp.md.parameters import NptParameters, masses_of
 from ocvf_lmp.units import MVV2E
 
@@ -114,7 +115,7 @@ def allowed_strain(tensor: Matrix3, mode: str) -> Matrix3:
     """The part of a symmetric tensor that drives the cell in the given mode."""
     if mode == "flexible":
         return tensor
-    eye = torch.eye(3, dtype=tensor.dtype, device=tensor.device)
+    eye = identity_like(tensor)
     if mode == "orthogonal":
         return tensor * eye
     if mode == "isotropic":
