@@ -43,7 +43,7 @@ def test_derivatives_agree_with_those_of_scipy_and_are_finite_at_degenerate_eige
     of_phi = expm_frechet(block(CASES[name].numpy()).T, embedded)[1][:3, :3]
     expected = of_exponential + of_phi
     assert bool(torch.isfinite(found).all())
-    tolerance = 2e-14 * (1.0 + float(x.abs().sum()))
+    tolerance = 2e-14 * (1.0 + float(CASES[name].abs().sum()))
     assert np.abs(found.numpy() - expected).max() < tolerance * np.abs(expected).max()
 
 
