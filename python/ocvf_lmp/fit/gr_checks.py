@@ -39,11 +39,11 @@ def check_convention(r: np.ndarray, g: np.ndarray, path: Path) -> None:
     Raises:
         DataError: the curve looks like one of these.
     """
-    if r[-1] <= 6.0 and r[np.argmax(np.abs(g))] < 0.7 and (r[-1] > 1.0 or r[1] - r[0] < 0.005):
+    first = float(r[np.argmax(g > 0.5 * g.max())])
+    if r[-1] <= 6.0 and first < 0.7:
         raise DataError(
-            f"expected distances in Å in {path}, found the strongest feature at r ="
-            f" {r[np.argmax(np.abs(g))]:.3f} and the end at {r[-1]:.3f}, which looks like nm;"
-            " multiply r by 10 (and G by 0.01)"
+            f"expected distances in Å in {path}, found a first strong peak at r = {first:.3f} and"
+            f" the end at {r[-1]:.3f}, which looks like nm; multiply r by 10 (and G by 0.01)"
         )
     if np.median(np.diff(r)) > 0.4:
         raise DataError(
