@@ -144,11 +144,11 @@ def measure(folder: Path, temperature: int) -> dict:
         frames=len(frames.cells),
         blocks=BLOCKS,
     )
-    statistical = [
-        np.array([wc.noise_free(i.model(), b, density) for b in blocks]).std(axis=0, ddof=1)
-        / np.sqrt(BLOCKS)
-        for i in wc.INSTRUMENTS
-    ]
+    statistical = []
+    for instrument in wc.INSTRUMENTS:
+        model = instrument.model()
+        curves = np.array([wc.noise_free(model, block, density) for block in blocks])
+        statistical.append(curves.std(axis=0, ddof=1) / np.sqrt(BLOCKS))
     wc.write_curves(temperature, mean.astype(np.float32), density, statistical)
     return summary(temperature, frames, thermo)
 

@@ -12,7 +12,7 @@ from ocvf_lmp.observables.pdf import PdfModel, pdf_model
 from ocvf_lmp.observables.rdf import PartialGrid
 
 HERE = Path(__file__).parent
-R_MAX, DR = 21.0, 0.01
+R_MAX, DR = 22.0, 0.01
 PRESSURE = 1.0
 FRACTIONS = (0.2, 0.2, 0.6)
 COMMENT = "SYNTHETIC (not measured): computed from a classical simulation"
@@ -33,7 +33,7 @@ class Instrument:
     radiation: str
     q_max: float
     q_damp: float = 0.018
-    noise: float = 0.02
+    noise: float = 0.01
     seed: int = 0
 
     def model(self) -> PdfModel:
