@@ -113,3 +113,27 @@ def errors(
 
 def _robust(scaled: Tensor, knee: float = 3.0) -> Tensor:
     return (knee**2 * (torch.sqrt(1.0 + (scaled / knee) ** 2) - 1.0)).mean()
+
+
+def predictions(
+    potential: Potential, frames: Sequence[Frame], references: Mapping[str, Tensor]
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Reference and predicted energies (eV/atom), forces (eV/Å), stresses (GPa), flattened."""
+    pairs: dict[str, list[tuple[Tensor, Tensor]]] = {"energy": [], "forces": [], "stress": []}
+    for frame in frames:
+        batch = collate([frame], dict(references), torch.float64)
+        difference = residuals(potential, batch, create_graph=False)
+        energy = batch.energy / batch.n_atoms
+        stress = batch.stress[: len(difference.stress)]
+        for name, wanted, off, unit in (
+            ("energy", energy, difference.energy, 1.0),
+            ("forces", batch.forces, difference.forces, 1.0),
+            ("stress", stress, difference.stress, GPA),
+        ):
+            pairs[name].append(
+                (wanted.flatten() / unit, (wanted + off).detach().flatten() / unit)
+            )
+    return {
+        name: (torch.cat([a for a, _ in found]), torch.cat([b for _, b in found]))
+        for name, found in pairs.items()
+    }

@@ -176,7 +176,7 @@ class Pretrainer:
         """References with the fitted zeros, eV per atom of each species, for each source."""
         shifts = [0.0, *self.zeros.detach().double().tolist()[1:]]
         return {
-            source: self.references[source] + shift
+            source: self.references[source] - shift
             for source, shift in zip(self.sources, shifts, strict=True)
         }
 

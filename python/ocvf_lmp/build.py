@@ -1,0 +1,222 @@
+"""From a configuration to objects: the only place that knows both."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ocvf_lmp import __version__
+from ocvf_lmp.config import (
+    ExperimentConfig,
+    LatticeTargetConfig,
+    PdfTargetConfig,
+    StateConfig,
+    dump_config,
+)
+from ocvf_lmp.errors import DataError, InputError
+from ocvf_lmp.files import write_atomically
+from ocvf_lmp.fit.load_targets import load_pdf_target
+from ocvf_lmp.fit.logbook import Logbook
+from ocvf_lmp.fit.objective import NamedTarget
+from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
+from ocvf_lmp.fit.targets import LatticeTarget
+from ocvf_lmp.fit.train import Trainer
+from ocvf_lmp.md.parameters import NptParameters
+from ocvf_lmp.potential.dimenet import DimeNet, DimeNetSize
+from ocvf_lmp.potential.weights import load_potential
+from ocvf_lmp.seeding import stream
+from ocvf_lmp.system.structure import Structure, from_ase, perovskite
+
+
+def build_trainer(config: ExperimentConfig, folder: Path) -> Trainer:
+    """Everything that a training needs, with the resolved configuration in the run folder.
+
+    Raises:
+        InputError: the run folder belongs to another configuration, or the configuration asks for
+            the impossible.
+        DataError: a target's file is wrong.
+        ModelFileError: the prior's file is wrong.
+    """
+    prior, prior_provenance = load_potential(config.prior)
+    structure = _structure(config, prior.symbols)  # pyright: ignore
+    states = [_state_point(config, state, structure) for state in config.states]
+    corrections = _corrections(config, prior, [s.name for s in states])
+    _claim_folder(config, folder)
+    provenance = {
+        "ocvf_lmp": __version__,
+        "torch": torch.__version__,
+        "configuration": json.loads(config.model_dump_json()),
+        "prior_sha256": hashlib.sha256(config.prior.read_bytes()).hexdigest(),
+        "prior": prior_provenance,
+        "temperatures": [s.params.temperature for s in states],
+        "synthetic_targets": any(
+            getattr(t.target, "synthetic", False) for s in states for t in s.targets
+        ),
+    }
+    shared = config.training.correction == "shared"
+    return Trainer(prior, corrections, states, _plan(config), Logbook(folder, provenance, shared))
+
+
+def thread_count(config: ExperimentConfig) -> int:
+    """Threads of torch: more than two do not pay for cells of the twin's size."""
+    return config.threads or min(2, os.cpu_count() or 1)
+
+
+def _plan(config: ExperimentConfig) -> TrainingPlan:
+    options = config.training.model_dump()
+    separate = options.pop("correction") == "separate"
+    return TrainingPlan(**options, separate=separate, seed=config.seed)
+
+
+def _structure(config: ExperimentConfig, symbols: tuple[str, ...]) -> Structure:
+    sample = config.sample
+    if sample.structure is None:
+        made = perovskite(sample.symbols, sample.repeat, sample.lattice, sample.off_centering)
+        return from_ase(made.to_ase(), symbols)
+    from ase.io import read  # noqa: PLC0415 (slow import)
+
+    try:
+        atoms = read(sample.structure)
+    except Exception as reason:
+        raise DataError(
+            f"expected a structure that ASE can read in {sample.structure}, found: {reason};"
+            " check sample.structure"
+        ) from reason
+    return from_ase(atoms, symbols)  # pyright: ignore
+
+
+def _state_point(
+    config: ExperimentConfig, state: StateConfig, structure: Structure
+) -> StatePoint:
+    name = f"{state.temperature:g}K"
+    if state.pressure != 1.0:
+        name += f"_{state.pressure:g}bar"
+    targets = [_target(state, k, t, structure) for k, t in enumerate(state.targets)]
+    params = NptParameters(
+        temperature=state.temperature,
+        pressure=state.pressure,
+        **config.dynamics.model_dump(),
+    )
+    return StatePoint(name, structure, config.sample.repeat, params, targets, state.weight)
+
+
+def _target(
+    state: StateConfig,
+    number: int,
+    entry: PdfTargetConfig | LatticeTargetConfig,
+    structure: Structure,
+) -> NamedTarget:
+    if isinstance(entry, LatticeTargetConfig):
+        target = LatticeTarget(
+            state.temperature,
+            state.pressure,
+            entry.lattice,
+            entry.angles,
+            entry.length_error,
+            entry.angle_error,
+            weight=entry.weight,
+            source=entry.source,
+        )
+        return NamedTarget(f"lattice{number}" if number else "lattice", target)
+    composition = {
+        s: float((structure.species == k).sum()) for k, s in enumerate(structure.symbols)
+    }
+    options = entry.model_dump(exclude={"pdf"})
+    found = load_pdf_target(
+        entry.pdf,
+        temperature=state.temperature,
+        pressure=state.pressure,
+        composition=composition,
+        **options,
+    )
+    return NamedTarget(entry.pdf.stem, found)
+
+
+def _corrections(
+    config: ExperimentConfig, prior: nn.Module, names: list[str]
+) -> dict[str, nn.Module]:
+    options = config.correction.model_dump()
+    scale = options.pop("scale")
+
+    def make(name: str) -> DimeNet:
+        generator = stream(config.seed, f"correction/{name}")
+        network = DimeNet(
+            prior.symbols,  # pyright: ignore
+            DimeNetSize(**options),
+            generator,
+            zero_start=True,
+        )
+        network.scale.fill_(scale)
+        return network
+
+    if config.training.correction == "separate":
+        return {name: make(name) for name in names}
+    one = make("shared")
+    return dict.fromkeys(names, one)
+
+
+def _claim_folder(config: ExperimentConfig, folder: Path) -> None:
+    """Writes the configuration, or checks that the folder's is the same (to resume)."""
+    path, text = folder / "config.yaml", dump_config(config)
+    if path.is_file() and path.read_text() != text:
+        raise InputError(
+            f"expected the run folder {folder} to be new or of the same configuration, found"
+            f" another one in {path}; name a new folder with --run, or start anew with --fresh"
+        )
+    write_atomically(path, lambda partial: _write(partial, text))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def newest_run(root: Path) -> Path:
+    """The run folder under `root` that was written to last.
+
+    Raises:
+        InputError: there is none.
+    """
+    runs = [p.parent for p in root.glob("*/config.yaml")]
+    if not runs:
+        raise InputError(
+            f"expected a training run under {root}, found none; run `ocvf-lmp train` first, or name"
+            " the folder with --run"
+        )
+    return max(runs, key=lambda p: max(f.stat().st_mtime for f in p.iterdir()))
+
+
+def trained_potential(run: Path, temperature: float | None) -> tuple[Path, dict[str, Any]]:
+    """The file of the potential that a run made, for one temperature where it made several.
+
+    Args:
+        run: run folder.
+        temperature: K; None takes the one nearest to 300 K where there are several.
+
+    Raises:
+        InputError: the training is not finished, or has no such temperature.
+    """
+    single = run / "potential.pt"
+    if single.is_file():
+        return single, {}
+    several = {
+        float(p.stem.removeprefix("potential_").split("K")[0]): p
+        for p in run.glob("potential_*K*.pt")
+    }
+    if not several:
+        raise InputError(
+            f"expected a finished training in {run}, found no potential there; run `ocvf-lmp train`"
+            " to its end (it resumes)"
+        )
+    if temperature is None:
+        temperature = min(several, key=lambda t: abs(t - 300.0))
+    if temperature not in several:
+        known = ", ".join(f"{t:g}" for t in sorted(several))
+        raise InputError(
+            f"expected one of the trained temperatures ({known} K), found {temperature:g} K;"
+            " choose one of them"
+        )
+    return several[temperature], {"temperature": temperature}

@@ -1,0 +1,132 @@
+"""The command line: ``ocvf-lmp pretrain | train | export | info | check | report``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ocvf_lmp import __version__
+from ocvf_lmp.errors import OcvfError
+
+DEFAULT_CONFIG = Path("inputs/bto.yaml")
+RUNS = Path("runs")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; 0 if it succeeded, 1 on an error, 2 on wrong usage, 130 if interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except OcvfError as reason:
+        print(f"ocvf-lmp {options.command}: error: {reason}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            f"\nocvf-lmp {options.command}: interrupted; the same command resumes from the last"
+            " checkpoint",
+            file=sys.stderr,
+        )
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ocvf-lmp",
+        description="Corrects an interatomic potential with experiments and runs it in LAMMPS.",
+    )
+    parser.add_argument("--version", action="version", version=f"ocvf-lmp {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_pretrain(commands)
+    _add_train(commands)
+    _add_export(commands)
+    _add_inspection(commands)
+    return parser
+
+
+def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    p = commands.add_parser("pretrain", help="train the prior H_o on energies, forces, stresses")
+    p.add_argument("--data", nargs="+", type=Path, required=True, help="extxyz files, one a source")
+    p.add_argument("--out", type=Path, default=RUNS / "prior", help="run folder")
+    p.add_argument("--symbols", nargs="+", help="species order (default: as first met in the data)")
+    p.add_argument("--epochs", type=int, default=300)
+    p.add_argument("--batch", type=int, default=4, help="frames a step")
+    p.add_argument("--learning-rate", type=float, default=5.0e-3)
+    p.add_argument("--cutoff", type=float, default=5.0, help="Å")
+    p.add_argument("--features", type=int, default=32)
+    p.add_argument("--precision", choices=("float32", "float64"), default="float32")
+    p.add_argument("--seed", type=int, default=1)
+    p.set_defaults(run=_pretrain)
+
+
+def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    p = commands.add_parser("train", help="train the correction on experiments")
+    p.add_argument("config", nargs="?", type=Path, default=DEFAULT_CONFIG, help="YAML file")
+    p.add_argument("--quick", action="store_true", help="the configuration's quick variant")
+    p.add_argument("--run", type=Path, dest="folder", help="run folder (default: runs/NAME)")
+    p.add_argument("--epochs", type=int, help="instead of the configuration's")
+    p.add_argument("--fresh", action="store_true", help="delete the run folder first")
+    p.set_defaults(run=_train)
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    p = commands.add_parser("export", help="write the model file for LAMMPS")
+    p.add_argument("model", type=Path, help="file to write, for instance model.pt")
+    p.add_argument("--run", type=Path, dest="folder", help="run folder (default: the newest)")
+    p.add_argument("--potential", type=Path, help="a potential's file instead of a run folder")
+    p.add_argument("--temperature", type=float, help="K, where the run has several corrections")
+    p.add_argument("--delta-only", action="store_true", help="only the correction, for overlays")
+    p.add_argument("--precision", choices=("float64", "float32"), default="float64")
+    p.set_defaults(run=_export)
+
+
+def _add_inspection(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    p = commands.add_parser("info", help="describe a file or a run folder")
+    p.add_argument("path", type=Path, nargs="+")
+    p.set_defaults(run=_info)
+    p = commands.add_parser("check", help="compare LAMMPS with Python for a model file")
+    p.add_argument("model", type=Path)
+    p.add_argument("--lmp", type=Path, help="LAMMPS executable (default: beside this Python)")
+    p.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
+    p.set_defaults(run=_check)
+    p = commands.add_parser("report", help="figures and one HTML page of a training run")
+    p.add_argument("folder", type=Path, nargs="?", help="run folder (default: the newest)")
+    p.add_argument("--log", type=Path, help="LAMMPS log of a production run to show as well")
+    p.add_argument("--out", type=Path, help="HTML file (default: RUN/report.html)")
+    p.set_defaults(run=_report)
+
+
+def _pretrain(options: argparse.Namespace) -> int:
+    from ocvf_lmp.commands.pretrain import pretrain  # noqa: PLC0415 (torch is slow to import)
+
+    return pretrain(options)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from ocvf_lmp.commands.train import train  # noqa: PLC0415 (torch is slow to import)
+
+    return train(options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from ocvf_lmp.commands.export import export  # noqa: PLC0415 (torch is slow to import)
+
+    return export(options)
+
+
+def _info(options: argparse.Namespace) -> int:
+    from ocvf_lmp.commands.info import info  # noqa: PLC0415 (torch is slow to import)
+
+    return info(options)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from ocvf_lmp.commands.check import check  # noqa: PLC0415 (torch is slow to import)
+
+    return check(options)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from ocvf_lmp.commands.report import report  # noqa: PLC0415 (torch is slow to import)
+
+    return report(options)
+

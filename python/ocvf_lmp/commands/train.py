@@ -1,0 +1,79 @@
+"""``ocvf-lmp train``: the correction of a prior by experiments."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ocvf_lmp.build import build_trainer, thread_count
+from ocvf_lmp.commands.console import TrainingView, console, table
+from ocvf_lmp.config import ExperimentConfig, load_config
+
+RUNS = Path("runs")
+
+
+def train(options: argparse.Namespace) -> int:
+    """Trains, or resumes an interrupted training, and prints what it achieved."""
+    changes: dict[str, Any] = {"training": {"epochs": options.epochs}} if options.epochs else {}
+    config = load_config(options.config, options.quick, changes)
+    folder: Path = options.folder or RUNS / (config.name + ("-quick" if options.quick else ""))
+    if options.fresh and folder.is_dir():
+        shutil.rmtree(folder)
+    torch.set_num_threads(thread_count(config))
+    trainer = build_trainer(config, folder)
+    resumed = f", resuming after epoch {trainer.epoch}" if trainer.epoch else ""
+    console.print(
+        f"training {config.training.correction} correction of {config.prior.name} at"
+        f" {', '.join(f'{s.temperature:g} K' for s in config.states)} in {folder}{resumed}"
+    )
+    with TrainingView(_remaining(config, trainer.epoch)) as view:
+        trainer.run(view)
+    improved = _print_gains(folder)
+    console.print(f"run folder: {folder}   next: ocvf-lmp export model.pt")
+    if not improved:
+        console.print("warning: the loss did not fall at every state; train longer (--epochs)")
+    return 0
+
+
+def _remaining(config: ExperimentConfig, epoch: int) -> int:
+    plan = config.training
+    windows = (plan.epochs - epoch) * plan.window * TrainingView.BACKWARD
+    once = 2 * (plan.equilibration + plan.evaluation)
+    return len(config.states) * (windows + once)
+
+
+def _print_gains(folder: Path) -> bool:
+    """The table of losses before and after; whether every one fell."""
+    results = json.loads((folder / "evaluation.json").read_text())
+    rows, improved = [], True
+    for state, before in results["before"].items():
+        after = results["after"][state]
+        for name in before["parts"]:
+            old, new = before["parts"][name], after["parts"][name]
+            r_w = ("", "")
+            if name in before["r_w"]:
+                r_w = (f"{before['r_w'][name]:.4f}", f"{after['r_w'][name]:.4f}")
+            rows.append((state, name, f"{old:.5g}", f"{new:.5g}", f"{_percent(old, new)}", *r_w))
+        old, new = before["loss"], after["loss"]
+        improved &= new < old
+        rows.append(
+            (
+                state,
+                "total",
+                f"{old:.5g} ± {before['loss_error']:.1g}",
+                f"{new:.5g} ± {after['loss_error']:.1g}",
+                _percent(old, new),
+                "",
+                "",
+            )
+        )
+    columns = ("state", "target", "loss before", "loss after", "change", "R_w before", "R_w after")
+    console.print(table("What the correction achieved", columns, rows))
+    return improved
+
+
+def _percent(old: float, new: float) -> str:
+    return f"{100.0 * (new / old - 1.0):+.1f} %" if old > 0 else ""

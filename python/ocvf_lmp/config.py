@@ -1,0 +1,215 @@
+"""The configuration of a top-down training: what a YAML file may say, with units and ranges."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ocvf_lmp.errors import InputError
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Triple = tuple[Positive, Positive, Positive]
+RepeatTriple = tuple[Count, Count, Count]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class SampleConfig(_Strict):
+    """The simulated sample: a structure file, or an ABO3 supercell."""
+
+    structure: Path | None = Field(None, description="file that ASE reads; already a supercell")
+    repeat: RepeatTriple = Field((2, 2, 2), description="unit cells along a, b, c")
+    symbols: tuple[str, str, str] = Field(("Ba", "Ti", "O"), description="A, B, anion")
+    lattice: Triple = Field((4.0, 4.0, 4.0), description="initial a, b, c of the unit cell, Å")
+    off_centering: tuple[float, float, float] = Field(
+        (0.06, 0.06, 0.06), description="initial displacement of B, Å"
+    )
+
+
+class CorrectionConfig(_Strict):
+    """Size of ΔH_θ."""
+
+    cutoff: Positive = Field(5.0, description="Å")
+    n_features: Count = 16
+    n_angular: Count = 8
+    n_radial: Count = 6
+    l_max: Annotated[int, Field(ge=0, le=6)] = 2
+    n_blocks: Annotated[int, Field(ge=0, le=4)] = 1
+    scale: Positive = Field(0.02, description="energy unit of the network's output, eV")
+
+
+class DynamicsConfig(_Strict):
+    """The NPT twin."""
+
+    timestep: Annotated[float, Field(gt=0, le=0.01)] = Field(0.002, description="ps")
+    t_damp: Positive = Field(0.1, description="time scale of the thermostat, ps")
+    p_damp: Positive = Field(0.3, description="time scale of the barostat, ps")
+    mode: Literal["flexible", "orthogonal", "isotropic", "fixed"] = "flexible"
+
+
+class PdfTargetConfig(_Strict):
+    """A pair distribution function in a ``.gr`` file; what is null comes from its header."""
+
+    pdf: Path = Field(description="file, relative to the configuration")
+    metric: Literal["js", "kl", "density", "chi2", "r_w"] | None = None
+    r_range: tuple[Positive, Positive] = Field((1.5, 10.0), description="compared range, Å")
+    radiation: Literal["neutron", "xray"] | None = None
+    q_max: Positive | None = Field(None, description="1/Å")
+    q_damp: Annotated[float, Field(ge=0)] | None = Field(None, description="1/Å")
+    q_broad: Annotated[float, Field(ge=0)] | None = Field(None, description="1/Å")
+    free_scale: bool | None = None
+    free_q_damp: bool | None = None
+    shift_negative: bool = False
+    density: Positive | None = Field(None, description="atoms per Å^3")
+    weight: Positive = 1.0
+
+
+class LatticeTargetConfig(_Strict):
+    """Lattice parameters of the pseudocubic unit cell."""
+
+    lattice: Triple = Field(description="a, b, c, Å")
+    angles: Triple = Field((90.0, 90.0, 90.0), description="degrees")
+    length_error: Positive = Field(0.005, description="Å")
+    angle_error: Positive = Field(0.05, description="degrees")
+    weight: Positive = 1.0
+    source: str = ""
+
+
+class StateConfig(_Strict):
+    """One temperature and pressure, and what the experiment says there."""
+
+    temperature: Positive = Field(description="K")
+    pressure: float = Field(1.0, description="bar")
+    weight: Positive = 1.0
+    targets: Annotated[list[PdfTargetConfig | LatticeTargetConfig], Field(min_length=1)]
+
+
+class TrainingConfig(_Strict):
+    """How the correction is optimised; lengths in steps of the twin."""
+
+    correction: Literal["shared", "separate"] = Field(
+        "shared", description="one correction for all states, or one for each"
+    )
+    epochs: Count = 30
+    window: Count = Field(100, description="steps a gradient goes back through")
+    min_window: Count = 20
+    sample_every: Count = 10
+    memory: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    learning_rate: Positive = 2.0e-3
+    equilibration: Count = 1000
+    evaluation: Count = 2000
+    evaluate_every: Count = 20
+    anchor_every: Count = 50
+    patience: Count = 5
+
+
+class ExperimentConfig(_Strict):
+    """A whole top-down training."""
+
+    name: str = Field("bto", pattern=r"^[A-Za-z0-9_.-]+$")
+    seed: int = 1
+    threads: Annotated[int, Field(ge=0)] = Field(0, description="0: as many as cores, at most 2")
+    prior: Path = Field(description="file of H_o, relative to the configuration")
+    sample: SampleConfig = SampleConfig()
+    correction: CorrectionConfig = CorrectionConfig()
+    dynamics: DynamicsConfig = DynamicsConfig()
+    training: TrainingConfig = TrainingConfig()
+    states: Annotated[list[StateConfig], Field(min_length=1)]
+    quick: dict[str, Any] = Field(
+        default_factory=dict, description="what `--quick` changes, in the form of this file"
+    )
+
+    @model_validator(mode="after")
+    def _states_differ(self) -> "ExperimentConfig":
+        names = [(s.temperature, s.pressure) for s in self.states]
+        if len(set(names)) != len(names):
+            raise ValueError("two states have the same temperature and pressure; merge them")
+        return self
+
+
+def load_config(path: Path, quick: bool = False, changes: dict[str, Any] | None = None) -> (
+    ExperimentConfig
+):
+    """Reads and checks a configuration; paths in it become absolute.
+
+    Args:
+        path: YAML file.
+        quick: apply the file's own `quick` section.
+        changes: further changes, nested as in the file.
+
+    Raises:
+        InputError: the file is missing or malformed, or a value is unknown or out of range.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"expected a configuration in {path}, found no such file; run from the project's root"
+            " or name the file: ocvf-lmp train CONFIG"
+        )
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as reason:
+        raise InputError(f"expected YAML in {path}, found: {reason}; correct the syntax") from reason
+    if not isinstance(content, dict):
+        raise InputError(f"expected a mapping in {path}, found {type(content).__name__}")
+    if quick:
+        content = _merge(content, content.get("quick", {}))
+    content = _merge(content, changes or {})
+    try:
+        config = ExperimentConfig.model_validate(content)
+    except ValidationError as reason:
+        raise InputError(_explain(path, reason)) from reason
+    return _with_absolute_paths(config, path.resolve().parent)
+
+
+def dump_config(config: ExperimentConfig) -> str:
+    """The resolved configuration as YAML."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        both = isinstance(inner, dict) and isinstance(value, dict)
+        merged[key] = _merge(inner, value) if both else value  # pyright: ignore
+    return merged
+
+
+def _explain(path: Path, reason: ValidationError) -> str:
+    lines = []
+    for problem in reason.errors():
+        place = ".".join(str(x) for x in problem["loc"] if not str(x).endswith("Config"))
+        found = problem.get("input")
+        shown = "" if isinstance(found, dict | list) else f" (found {found!r})"
+        lines.append(f"{place or 'the file'}: {problem['msg']}{shown}")
+    return (
+        f"expected a valid configuration in {path}, found: " + "; ".join(lines) + ". Correct these"
+        " entries; inputs/bto.yaml shows all that exist"
+    )
+
+
+def _with_absolute_paths(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
+    def absolute(path: Path | None) -> Path | None:
+        return None if path is None else (folder / path).resolve()
+
+    states = [
+        state.model_copy(
+            update={
+                "targets": [
+                    t.model_copy(update={"pdf": absolute(t.pdf)})
+                    if isinstance(t, PdfTargetConfig)
+                    else t
+                    for t in state.targets
+                ]
+            }
+        )
+        for state in config.states
+    ]
+    sample = config.sample.model_copy(update={"structure": absolute(config.sample.structure)})
+    return config.model_copy(
+        update={"prior": absolute(config.prior), "sample": sample, "states": states}
+    )

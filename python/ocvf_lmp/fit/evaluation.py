@@ -1,0 +1,114 @@
+"""Results of measurements in a run folder: numbers in JSON, curves in npz."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ocvf_lmp.files import write_atomically
+from ocvf_lmp.fit.objective import Objective
+from ocvf_lmp.fit.plan import StatePoint
+from ocvf_lmp.fit.sampling import Measurement
+from ocvf_lmp.fit.targets import LatticeTarget, PdfTarget
+
+
+def scores(objective: Objective, measured: Measurement) -> dict[str, Any]:
+    """Loss, its parts, R_w and lattice of a measurement, with standard errors from blocks."""
+    with torch.no_grad():
+        blocks = torch.stack([objective.loss(block) for block in measured.blocks])
+        lattice = torch.stack([block["lattice"] for block in measured.blocks])
+        root = len(blocks) ** 0.5
+        density = measured.means.get("density")
+        r_w = {}
+        for named in objective.targets:
+            if isinstance(named.target, PdfTarget) and density is not None:
+                g = measured.means["pair_density"] / density
+                r_w[named.name] = named.target.r_w(objective.models[named.name], g, density)
+        return {
+            "loss": float(objective.loss(measured.means)),
+            "loss_error": float(blocks.std() / root),
+            "parts": {k: float(v) for k, v in objective.parts(measured.means).items()},
+            "r_w": r_w,
+            "lattice": measured.means["lattice"].tolist(),
+            "lattice_error": (lattice.std(dim=0) / root).tolist(),
+            "temperature": float(measured.temperatures.mean()),
+            "ps": float(measured.times[-1]),
+        }
+
+
+def write_evaluation(
+    folder: Path, stage: str, point: StatePoint, objective: Objective, measured: Measurement
+) -> dict[str, Any]:
+    """Adds a state's measurement to ``evaluation.json`` and writes its curves.
+
+    Args:
+        folder: run folder.
+        stage: ``before`` or ``after`` training.
+        point: the state.
+        objective: of the state.
+        measured: the measurement.
+
+    Returns:
+        The scores that were written.
+    """
+    found = scores(objective, measured)
+    path = folder / "evaluation.json"
+    table = json.loads(path.read_text()) if path.is_file() else {}
+    table.setdefault(stage, {})[point.name] = found
+    curves = _curves(point, objective, measured)
+    write_atomically(
+        folder / f"evaluation_{stage}_{point.name}.npz",
+        lambda partial: _savez(partial, curves),
+    )
+    write_atomically(path, lambda partial: _write_json(partial, table))
+    return found
+
+
+def _curves(point: StatePoint, objective: Objective, measured: Measurement) -> dict[str, Any]:
+    curves: dict[str, Any] = {
+        "time": measured.times.numpy(),
+        "cell_parameters": measured.cells.numpy(),
+        "temperatures": measured.temperatures.numpy(),
+    }
+    if objective.grid is None:
+        return curves
+    density = measured.means["density"]
+    symbols = point.structure.symbols
+    curves |= {
+        "r": objective.grid.r().numpy(),
+        "partials": (measured.means["pair_density"] / density).numpy(),
+        "pairs": np.array([f"{symbols[a]}-{symbols[b]}" for a, b in objective.grid.pairs]),
+        "density": float(density),
+    }
+    simulated = objective.simulated(measured.means)
+    number = 0
+    for named in objective.targets:
+        if isinstance(named.target, LatticeTarget):
+            continue
+        target = named.target
+        fields = {
+            "name": named.name,
+            "r": target.r.numpy(),
+            "g": target.g.numpy(),
+            "simulated": simulated[named.name].detach().numpy(),
+            "radiation": target.radiation,
+            "synthetic": target.synthetic,
+            "source": target.source,
+            "temperature": target.temperature,
+        }
+        if target.error is not None:
+            fields["error"] = target.error.numpy()
+        curves |= {f"target{number}_{key}": value for key, value in fields.items()}
+        number += 1
+    return curves
+
+
+def _savez(path: Path, curves: dict[str, Any]) -> None:
+    with path.open("wb") as handle:
+        np.savez_compressed(handle, **curves)
+
+
+def _write_json(path: Path, table: dict[str, Any]) -> None:
+    path.write_text(json.dumps(table, indent=1) + "\n")

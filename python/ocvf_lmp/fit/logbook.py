@@ -1,0 +1,140 @@
+"""Files of a training run: metrics, checkpoint, trajectories, potentials."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ocvf_lmp.errors import TrainingError
+from ocvf_lmp.files import write_atomically
+from ocvf_lmp.fit.plan import StatePoint
+from ocvf_lmp.fit.progress import WindowRecord
+from ocvf_lmp.fit.sampling import Frame
+from ocvf_lmp.md.mechanics import Mechanics
+from ocvf_lmp.md.state import NptState
+from ocvf_lmp.md.thermo import thermo
+from ocvf_lmp.potential.weights import save_potential
+from ocvf_lmp.system.h5md import H5mdWriter
+
+CHECKPOINT = "checkpoint.pt"
+METRICS = "metrics.jsonl"
+
+
+class Logbook:
+    """A run folder.
+
+    Args:
+        folder: made if it does not exist.
+        provenance: plain JSON, stored with the potentials.
+        shared: one potential for all states instead of one file a state.
+    """
+
+    def __init__(self, folder: Path, provenance: Mapping[str, Any], shared: bool) -> None:
+        self.folder, self.provenance, self.shared = folder, dict(provenance), shared
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def resume(self) -> dict[str, Any] | None:
+        """The last checkpoint, if there is one; later lines of the metrics are dropped.
+
+        Raises:
+            TrainingError: the checkpoint cannot be read.
+        """
+        path = self.folder / CHECKPOINT
+        if not path.is_file():
+            return None
+        try:
+            content = torch.load(path, weights_only=True)
+            epoch = content["epoch"]
+        except Exception as reason:
+            raise TrainingError(
+                f"expected a complete checkpoint in {path}, found it unreadable"
+                f" ({type(reason).__name__}); delete the run folder to start anew"
+            ) from reason
+        metrics = self.folder / METRICS
+        if metrics.is_file():
+            kept = [line for line in metrics.read_text().splitlines() if _epoch_of(line) <= epoch]
+            text = "".join(line + "\n" for line in kept)
+            write_atomically(metrics, lambda partial: _write_text(partial, text))
+        return content
+
+    def save(self, content: Mapping[str, Any]) -> None:
+        """Replaces the checkpoint; the old one stays if the new one cannot be written."""
+        write_atomically(self.folder / CHECKPOINT, lambda p: torch.save(dict(content), p))
+
+    def log(self, records: Sequence[WindowRecord]) -> None:
+        """Appends one line a window to the metrics.
+
+        Raises:
+            TrainingError: the disk is full, or the folder cannot be written to.
+        """
+        names = ("a", "b", "c", "alpha", "beta", "gamma")
+        try:
+            with (self.folder / METRICS).open("a") as handle:
+                for record in records:
+                    line = asdict(record)
+                    line |= dict(zip(names, line.pop("lattice"), strict=True))
+                    handle.write(json.dumps(line) + "\n")
+        except OSError as reason:
+            raise self._full(reason) from reason
+
+    @contextmanager
+    def trajectory(self, point: StatePoint, steps: int) -> Iterator[Frame]:
+        """Records frames of a state's run in H5MD.
+
+        Args:
+            point: the state.
+            steps: steps that it has run before; frames after that, left by an interrupted run, are
+                replaced.
+        """
+        path = self.folder / f"trajectory_{point.name}.h5"
+        timestep = point.params.timestep
+        try:
+            with H5mdWriter(path, point.structure, restart_step=steps) as writer:
+
+                def record(step: int, state: NptState, mechanics: Mechanics) -> None:
+                    now = thermo(state, mechanics, point.params, step)
+                    values = {
+                        "temperature": now.temperature,
+                        "pressure": now.pressure,
+                        "potential_energy": now.energy,
+                    }
+                    total = steps + step
+                    writer.append(total, total * timestep, state.positions, state.cell, values)
+
+                yield record
+        except OSError as reason:
+            raise self._full(reason) from reason
+
+    def write_potentials(self, models: Mapping[str, nn.Module]) -> None:
+        """Writes the trained potentials: ``potential.pt``, or one file a state."""
+        if self.shared:
+            save_potential(
+                self.folder / "potential.pt", next(iter(models.values())), self.provenance
+            )
+            return
+        for name, model in models.items():
+            save_potential(
+                self.folder / f"potential_{name}.pt", model, self.provenance | {"state": name}
+            )
+
+    def _full(self, reason: OSError) -> TrainingError:
+        return TrainingError(
+            f"expected to write in {self.folder}, found: {reason}. Free disk space and run the same"
+            " command again: it resumes from the last checkpoint, which is intact"
+        )
+
+
+def _epoch_of(line: str) -> float:
+    try:
+        return json.loads(line)["epoch"]
+    except (ValueError, KeyError):  # the last line of a killed run may be cut off
+        return float("inf")
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text)

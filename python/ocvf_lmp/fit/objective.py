@@ -1,0 +1,124 @@
+"""What is compared at one state: observables of a frame, and the loss of their averages."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ocvf_lmp.arrays import Cell, Positions
+from ocvf_lmp.errors import InputError
+from ocvf_lmp.fit.targets import LatticeTarget, PdfTarget
+from ocvf_lmp.observables.lattice import lattice_parameters
+from ocvf_lmp.observables.pdf import PdfModel, input_reach
+from ocvf_lmp.observables.rdf import PartialGrid, number_density, partials
+from ocvf_lmp.system.neighbors import NeighborList, build_neighbors, needs_rebuild
+from ocvf_lmp.system.structure import Structure
+
+_SKIN = 0.5
+"""Å; skin of the list of pairs that the partials are made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTarget:
+    """A target with the name under which its part of the loss is logged."""
+
+    name: str
+    target: PdfTarget | LatticeTarget
+
+
+class Objective:
+    """Observables and loss of one state.
+
+    The observables are averaged as pair densities ρ g_ab(r), density ρ and lattice parameters, so
+    that the loss is that of the averaged diffraction experiment, never a mean of frames' losses.
+
+    Args:
+        structure: the simulated sample.
+        repeat: unit cells along a, b, c in it.
+        targets: what its averages are compared with.
+        dr: spacing of the partials, Å.
+        sigma: smearing of the partials, Å.
+
+    Raises:
+        InputError: there is no target.
+    """
+
+    def __init__(
+        self,
+        structure: Structure,
+        repeat: Sequence[int],
+        targets: Sequence[NamedTarget],
+        dr: float = 0.02,
+        sigma: float = 0.02,
+    ) -> None:
+        if not targets:
+            raise InputError("expected at least one target for a state, found none; add a target")
+        self.species, self.repeat, self.targets = structure.species, tuple(repeat), tuple(targets)
+        self.n_atoms = structure.n_atoms
+        counts = torch.bincount(structure.species, minlength=len(structure.symbols))
+        fractions = (counts / counts.sum()).tolist()
+        pdf = [t.target for t in targets if isinstance(t.target, PdfTarget)]
+        self.grid: PartialGrid | None = None
+        self.models: dict[str, PdfModel] = {}
+        if pdf:
+            reach = max(input_reach(float(t.r[-1]), t.q_max) for t in pdf) + dr
+            self.grid = PartialGrid(len(structure.symbols), reach, dr, sigma)
+        for named in targets:
+            if isinstance(named.target, PdfTarget) and self.grid is not None:
+                self.models[named.name] = named.target.model(
+                    self.grid, structure.symbols, fractions
+                )
+        self._neighbors: NeighborList | None = None
+
+    def observe(self, positions: Positions, cell: Cell) -> dict[str, Tensor]:
+        """Observables of a frame, differentiable in positions and cell."""
+        found = {"lattice": lattice_parameters(cell, self.repeat)}
+        if self.grid is not None:
+            density = number_density(cell, self.n_atoms)
+            found["density"] = density
+            g = partials(positions, cell, self.species, self.grid, self._pairs(positions, cell))
+            found["pair_density"] = density * g
+        return found
+
+    def parts(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Loss of each target for averaged observables, by the target's name."""
+        parts = {}
+        for named in self.targets:
+            if isinstance(named.target, LatticeTarget):
+                parts[named.name] = named.target.loss(means["lattice"])
+            else:
+                g = means["pair_density"] / means["density"]
+                parts[named.name] = named.target.loss(
+                    self.models[named.name], g, means["density"]
+                )
+        return parts
+
+    def loss(self, means: Mapping[str, Tensor]) -> Tensor:
+        """Sum of the parts."""
+        return torch.stack(list(self.parts(means).values())).sum()
+
+    def simulated(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """G(r) at the points of every PDF target, Å^-2."""
+        return {
+            named.name: named.target.simulate(
+                self.models[named.name],
+                means["pair_density"] / means["density"],
+                means["density"],
+            ).g
+            for named in self.targets
+            if isinstance(named.target, PdfTarget)
+        }
+
+    def forget(self) -> None:
+        """Drops the cached list of pairs, so that a resumed run repeats every bit."""
+        self._neighbors = None
+
+    def _pairs(self, positions: Positions, cell: Cell) -> NeighborList:
+        assert self.grid is not None
+        listed = self._neighbors
+        if listed is None or needs_rebuild(listed, positions, cell):
+            listed = build_neighbors(positions, cell, self.grid.cutoff, _SKIN)
+            self._neighbors = listed
+        return listed
+

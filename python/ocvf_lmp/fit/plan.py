@@ -1,0 +1,77 @@
+"""What a top-down training consists of: states, and how the correction is optimised."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ocvf_lmp.errors import InputError
+from ocvf_lmp.fit.objective import NamedTarget
+from ocvf_lmp.md.parameters import NptParameters
+from ocvf_lmp.system.structure import Structure
+
+
+@dataclass(frozen=True, slots=True)
+class StatePoint:
+    """A sample at one temperature and pressure, and what is known of it.
+
+    Attributes:
+        name: for instance ``300K``.
+        structure: initial configuration.
+        repeat: unit cells along a, b, c.
+        params: ensemble of the twin.
+        targets: what its averages are compared with.
+        weight: factor on the state's loss.
+    """
+
+    name: str
+    structure: Structure
+    repeat: tuple[int, int, int]
+    params: NptParameters
+    targets: Sequence[NamedTarget]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """How the correction is optimised; lengths in steps of the twin.
+
+    Attributes:
+        epochs: updates of the parameters.
+        window: steps that a gradient goes back through (the adjoint's window).
+        min_window: the window is never shortened below.
+        sample_every: steps between frames in a window.
+        memory: share of earlier windows in the averages at which the loss is taken, 0 to < 1.
+        learning_rate: of Adam; a cosine takes it to a tenth at the end.
+        equilibration: steps before the first and after the last measurement of a state.
+        evaluation: steps of these measurements.
+        evaluate_every: steps between their frames.
+        anchor_every: steps between the stored states of the adjoint.
+        patience: epochs in a row without one trusted gradient that end the training.
+        separate: one correction for each state instead of one for all.
+        seed: of momenta and initial weights.
+    """
+
+    epochs: int = 30
+    window: int = 100
+    min_window: int = 20
+    sample_every: int = 10
+    memory: float = 0.5
+    learning_rate: float = 2.0e-3
+    equilibration: int = 1000
+    evaluation: int = 2000
+    evaluate_every: int = 20
+    anchor_every: int = 50
+    patience: int = 5
+    separate: bool = False
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not (0 < self.sample_every <= self.min_window <= self.window):
+            raise InputError(
+                "expected 0 < sample_every <= min_window <= window, found"
+                f" {self.sample_every}, {self.min_window}, {self.window}; lengthen the window"
+            )
+        if not 0.0 <= self.memory < 1.0:
+            raise InputError(
+                f"expected a memory from 0 to below 1, found {self.memory}; 0 takes the newest"
+                " window alone, 0.5 to 0.9 less noise"
+            )

@@ -1,0 +1,75 @@
+"""What a training tells while it runs; the command line draws it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRecord:
+    """One window of training at one state.
+
+    Attributes:
+        epoch: 1, 2, ...
+        state: name of the state.
+        target_temperature: K.
+        loss: at the pooled averages.
+        parts: of the loss, by target.
+        grad_norm: of the window's gradient with respect to the correction's parameters.
+        growth_rate: of the adjoint, 1/ps.
+        usable_ps: estimate of the longest usable window, ps (1e9 where no limit was seen).
+        window_ps: length of the window, ps.
+        lattice: mean lengths (Å) and angles (degrees) of the unit cell in the window.
+        volume_fu: Å³ a formula unit at the window's end.
+        updated: whether the gradient was used.
+        reason: why it was not.
+        learning_rate: of this epoch.
+    """
+
+    epoch: int
+    state: str
+    target_temperature: float
+    loss: float
+    parts: Mapping[str, float]
+    grad_norm: float
+    growth_rate: float
+    usable_ps: float
+    window_ps: float
+    lattice: list[float]
+    volume_fu: float
+    updated: bool
+    reason: str
+    learning_rate: float
+
+
+class Progress(Protocol):
+    """Told of everything that takes time or is worth showing."""
+
+    def task(self, name: str, n_steps: int) -> AbstractContextManager[Callable[[int], None]]:
+        """A piece of work of so many steps; the handle is called as it advances."""
+        ...
+
+    def measured(self, state: str, stage: str, scores: Mapping[str, Any]) -> None:
+        """A state was measured before or after training."""
+        ...
+
+    def window(self, record: WindowRecord) -> None:
+        """A window was run."""
+        ...
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    @contextmanager
+    def task(self, name: str, n_steps: int) -> Iterator[Callable[[int], None]]:
+        """Does nothing."""
+        del name, n_steps
+        yield lambda steps: None
+
+    def measured(self, state: str, stage: str, scores: Mapping[str, Any]) -> None:
+        """Does nothing."""
+
+    def window(self, record: WindowRecord) -> None:
+        """Does nothing."""
