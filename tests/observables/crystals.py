@@ -3,6 +3,7 @@
 import math
 
 import torch
+
 from ocvf_lmp.observables.rdf import PartialGrid, partials
 from ocvf_lmp.system.cell import volume
 from ocvf_lmp.system.neighbors import build_neighbors
@@ -35,13 +36,14 @@ def harmonic_partials(
     The distance of two such atoms has the density r·g ~ N(r - d; u_a + u_b)/d exactly, which is
     the histogram's own smearing with another width.
     """
-    rows = []
-    for row, (a, b) in enumerate(grid.pairs):
-        wide = PartialGrid(
-            grid.n_species, grid.r_max, grid.dr, math.sqrt(variances[a] + variances[b])
-        )
-        rows.append(partials(structure.positions, structure.cell, structure.species, wide)[row])
-    return torch.stack(rows)
+    wide = [
+        PartialGrid(grid.n_species, grid.r_max, grid.dr, math.sqrt(variances[a] + variances[b]))
+        for a, b in grid.pairs
+    ]
+    reach = max(w.cutoff for w in wide)
+    neighbors = build_neighbors(structure.positions, structure.cell, reach)
+    args = structure.positions, structure.cell, structure.species
+    return torch.stack([partials(*args, w, neighbors)[k] for k, w in enumerate(wide)])
 
 
 def pair_distances(structure: Structure, a: int, b: int, reach: float) -> torch.Tensor:

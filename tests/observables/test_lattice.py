@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.observables.lattice import (
     lattice_parameters,

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from observables.crystals import harmonic_partials, nickel
+
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.observables.nuisance import fit_nuisance, fit_scale, fitted, r_w
 from ocvf_lmp.observables.pdf import envelope, pdf_model

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 from observables.crystals import harmonic_partials, nickel, pdffit_partials, tetragonal_bto
+from scipy.integrate import quad
+
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.observables.pdf import envelope, input_reach, pdf_model
 from ocvf_lmp.observables.rdf import PartialGrid, number_density, partials
 from ocvf_lmp.observables.scattering import faber_ziman_weights, form_factor
-from scipy.integrate import quad
 
 F64 = torch.float64
 BTO = ("Ba", "Ti", "O")

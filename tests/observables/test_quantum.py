@@ -1,6 +1,7 @@
 import pytest
 import scipy.constants as c
 import torch
+
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.observables.quantum import HBAR2_OVER_AMU_KB, excess_variance, pair_variance
 

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 from observables.crystals import nickel, pair_distances
+
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.observables.rdf import (
     PartialGrid,

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.observables.scattering import (
     faber_ziman_weights,
