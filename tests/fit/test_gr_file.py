@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from ocvf_lmp.errors import DataError
 from ocvf_lmp.fit.gr_file import GrFile, read_gr, write_gr
 from ocvf_lmp.fit.gr_header import parse_formula

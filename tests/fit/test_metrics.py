@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.metrics import (
     METRICS,
