@@ -1,6 +1,7 @@
 """A small many-body potential of two species with parameters, for tests of the dynamics."""
 
 import torch
+
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.state import NptState, initial_state
 

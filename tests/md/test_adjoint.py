@@ -1,6 +1,7 @@
 import pytest
 import torch
 from md_toy import Toy, relative, solid
+
 from ocvf_lmp.errors import InputError, SimulationError
 from ocvf_lmp.md.adjoint import adjoint_gradient
 from ocvf_lmp.md.forcefield import ForceField

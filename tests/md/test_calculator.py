@@ -3,6 +3,7 @@ import pytest
 from ase import Atoms
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 from md_toy import Toy, solid
+
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.md.calculator import PotentialCalculator
 from ocvf_lmp.md.parameters import NptParameters

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+
 from ocvf_lmp.md.chain import WEIGHTS, chain_energy, chain_step
 
 KT = 0.0258

@@ -3,6 +3,7 @@
 import torch
 import torchdiffeq
 from md_toy import Toy, solid
+
 from ocvf_lmp.md.adjoint import adjoint_gradient
 from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.md.parameters import NptParameters, masses_of

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from ocvf_lmp.md.exponential import exponentials
 from scipy.linalg import expm, expm_frechet
+
+from ocvf_lmp.md.exponential import exponentials
 
 torch.manual_seed(0)
 RANDOM = torch.randn(3, 3, dtype=torch.float64)

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+
 from ocvf_lmp.md.horizon import horizon
 
 LAGS = torch.arange(400, -1, -1).double()

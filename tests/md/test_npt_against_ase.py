@@ -6,6 +6,7 @@ import pytest
 import torch
 from ase.md.nose_hoover_chain import MTKNPT, IsotropicMTKNPT
 from md_toy import Toy, relative, solid
+
 from ocvf_lmp.md.calculator import PotentialCalculator
 from ocvf_lmp.md.npt import conserved_energy
 from ocvf_lmp.md.parameters import NptParameters

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from md_toy import Toy, largest_difference, relative, solid
+
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.md.npt import Integrator, conserved_energy, push_of

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 from md_toy import Toy, largest_difference, solid
+
 from ocvf_lmp.errors import SimulationError
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.rollout import Limits, rollout
