@@ -25,8 +25,8 @@ import yaml
 HERE = wc.HERE
 BLOCKS = 8
 REPEAT = 6
-EXPERIMENT = {100: "R", 150: "R", 200: "O", 250: "O", 300: "T"}
-"""Phase of real BaTiO3 (transitions at 183, 278 and 403 K)."""
+TRANSITIONS = ((183.0, "R"), (278.0, "O"), (403.0, "T"))
+"""Where the phases of real BaTiO3 end on heating, K (data/bto/experiment.yaml)."""
 
 
 def average_partials(frames: wf.Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -106,7 +106,7 @@ def summary(temperature: int, frames: wf.Frames, thermo: dict[str, np.ndarray]) 
     return {
         "phase_by_polarization": phase(mean_p),
         "phase_by_cell": phase_of_cell(cell.mean(axis=0)),
-        "phase_of_experiment": EXPERIMENT.get(temperature),
+        "phase_of_experiment": next((p for t, p in TRANSITIONS if temperature < t), "C"),
         "temperature_K": pair(thermo["Temp"], 2),
         "core_shell_temperature_K": pair(thermo["v_inner"], 2),
         "lengths_A": pair(cell[:, :3], 4),
@@ -118,6 +118,7 @@ def summary(temperature: int, frames: wf.Frames, thermo: dict[str, np.ndarray]) 
         "polarization_size_C_m2": round(float(np.linalg.norm(mean_p)), 4),
         "ti_off_centring_A": pair(off, 4),
         "frames": len(frames.cells),
+        "measured_ps": round(float(np.ptp(thermo["Time"])), 2),
     }
 
 
@@ -157,26 +158,30 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", help="where in.shell_model wrote")
-    parser.add_argument("--temperatures", type=int, nargs="+", default=list(EXPERIMENT))
+    parser.add_argument("--temperatures", type=int, nargs="+", help="K; default: all there are")
     parser.add_argument("--only-gr", action="store_true", help="from the stored partials alone")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.folder is None and not arguments.only_gr:
+        parser.error("expected the folder that in.shell_model wrote to, found none; name it")
+    there = HERE.glob("partials_*K.npz") if arguments.only_gr else arguments.folder.glob("cores_*")
+    found = sorted(int(path.name.split("_")[1].split("K")[0]) for path in there)
+    temperatures = arguments.temperatures or found
     if arguments.only_gr:
-        for temperature in arguments.temperatures:
+        for temperature in temperatures:
             wc.again(temperature)
         return
-    if arguments.folder is None:
-        parser.error("expected the folder that in.shell_model wrote to, found none; name it")
     path = HERE / "world.yaml"
     world = yaml.safe_load(path.read_text()) if path.is_file() else {}
-    for temperature in arguments.temperatures:
+    for temperature in temperatures:
         world[temperature] = measure(arguments.folder, temperature)
         print(temperature, world[temperature]["phase_by_polarization"], flush=True)
         head = (
             "# SYNTHETIC (not measured): means over the runs of in.shell_model, with standard\n"
             f"# errors from {BLOCKS} blocks; keys are temperatures in K. Written by measure.py.\n"
         )
-        path.write_text(head + yaml.safe_dump(world, sort_keys=False, default_flow_style=None))
+        text = yaml.safe_dump(dict(sorted(world.items())), sort_keys=False, default_flow_style=None)
+        path.write_text(head + text)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import world_frames as wf
+
 from ocvf_lmp.fit.gr_file import GrFile, read_gr, write_gr
 from ocvf_lmp.observables.pdf import PdfModel, pdf_model
 from ocvf_lmp.observables.rdf import PartialGrid
