@@ -33,6 +33,7 @@ PairMLIAPUnified::~PairMLIAPUnified()
 
 void PairMLIAPUnified::free_types()
 {
+  if (!allocated) return;
   memory->destroy(setflag);
   memory->destroy(cutsq);
   memory->destroy(cutghost);
@@ -54,16 +55,19 @@ void PairMLIAPUnified::allocate()
 void PairMLIAPUnified::settings(int narg, char **arg)
 {
   if (narg < 2 || narg > 3 || std::strcmp(arg[0], "unified") != 0)
-    error->all(FLERR, "expected: pair_style mliap unified FILE [0|1]\n"
-                      "found: other words (this plugin knows no other ML-IAP models)\n"
-                      "to do: correct the pair_style command; for the mliap of LAMMPS itself set "
-                      "OCVF_PLUGIN=0 in the environment");
+    error->all(FLERR,
+               "expected: pair_style mliap unified FILE [0|1]\n"
+               "found: other words (this plugin knows no other ML-IAP models)\n"
+               "to do: correct the pair_style command; for the mliap of LAMMPS itself set "
+               "OCVF_PLUGIN=0 in the environment");
   if (std::strcmp(update->unit_style, "metal") != 0)
-    error->all(FLERR, "expected: units metal, which the model is in\nfound: units {}\n"
-                      "to do: begin the input with 'units metal'", update->unit_style);
+    error->all(FLERR,
+               "expected: units metal, which the model is in\nfound: units {}\n"
+               "to do: begin the input with 'units metal'",
+               update->unit_style);
   ghostneigh = narg == 3 ? utils::logical(FLERR, arg[2], false, lmp) : 0;
   file_ = arg[1];
-  if (allocated) free_types();    // a second pair_style command: another model, other elements
+  free_types();    // a second pair_style command: another model, other elements
 
   // A script may have set the threads of torch itself; where ranks share a machine they must not
   // all take every core.
@@ -85,9 +89,10 @@ void PairMLIAPUnified::settings(int narg, char **arg)
 void PairMLIAPUnified::coeff(int narg, char **arg)
 {
   const int n_types = atom->ntypes;
-  if (narg != 2 + n_types || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
-    error->all(FLERR, "expected: pair_coeff * * and {} element names (or NULL), one for each atom "
-                      "type\nfound: {} words\nto do: correct the pair_coeff command",
+  if (narg != 2 + n_types)
+    error->all(FLERR,
+               "expected: pair_coeff * * and {} element names (or NULL), one for each atom "
+               "type\nfound: {} words\nto do: correct the pair_coeff command",
                n_types, narg);
   if (!allocated) allocate();
 
@@ -98,9 +103,10 @@ void PairMLIAPUnified::coeff(int narg, char **arg)
     if (name == "NULL") continue;
     const auto found = std::find(known.begin(), known.end(), name);
     if (found == known.end())
-      error->all(FLERR, "expected: elements of the model {}:{}\nfound: {} for atom type {}\n"
-                        "to do: name the elements in the order of the atom types; NULL for types "
-                        "of another pair style in hybrid/overlay",
+      error->all(FLERR,
+                 "expected: elements of the model {}:{}\nfound: {} for atom type {}\n"
+                 "to do: name the elements in the order of the atom types; NULL for types "
+                 "of another pair style in hybrid/overlay",
                  file_, element_names(), name, type);
     element_of_type_[type] = static_cast<int>(found - known.begin());
   }
@@ -119,26 +125,25 @@ std::string PairMLIAPUnified::element_names() const
 void PairMLIAPUnified::init_style()
 {
   if (!force->newton_pair)
-    error->all(FLERR, "expected: newton on, which the forces on ghost atoms need\n"
-                      "found: newton off for pairs\nto do: 'newton on' before the box is made");
+    error->all(FLERR,
+               "expected: newton on, which the forces on ghost atoms need\n"
+               "found: newton off for pairs\nto do: 'newton on' before the box is made");
   // LAMMPS itself makes the ghosts of one cutoff; those of several are for the user to ask for.
   const double present = std::max(comm->cutghostuser, model_->cutoff() + neighbor->skin);
   const double needed = model_->ghost_cutoff() + neighbor->skin;
   if (ghostneigh && comm->mode == Comm::SINGLE && present < needed)
-    error->all(FLERR, "expected: ghost atoms within {} A, for a model of several layers with the "
-                      "neighbours of ghosts (third word of pair_style: 1)\nfound: within {} A\n"
-                      "to do: 'comm_modify cutoff {}', or 0 as third word: ghosts then get what "
-                      "they need from their owners", needed, present, needed);
-  neighbor->add_request(this, ghostneigh ? NeighConst::REQ_FULL | NeighConst::REQ_GHOST
-                                         : NeighConst::REQ_FULL);
+    error->all(FLERR,
+               "expected: ghost atoms within {} A, for a model of several layers with the "
+               "neighbours of ghosts (third word of pair_style: 1)\nfound: within {} A\n"
+               "to do: 'comm_modify cutoff {}', or 0 as third word: ghosts then get what "
+               "they need from their owners",
+               needed, present, needed);
+  neighbor->add_request(
+      this, ghostneigh ? NeighConst::REQ_FULL | NeighConst::REQ_GHOST : NeighConst::REQ_FULL);
 }
 
 double PairMLIAPUnified::init_one(int i, int j)
 {
-  if (!setflag[i][j])
-    error->all(FLERR, "expected: an element of the model for every atom type\n"
-                      "found: NULL for type {} or {}\nto do: give those types another pair style "
-                      "by pair_style hybrid/overlay", i, j);
   cutghost[i][j] = cutghost[j][i] = model_->cutoff();
   return model_->cutoff();
 }

@@ -84,9 +84,9 @@ class PairMLIAPUnified : public Pair {
   bool positions_are_numbers_ = true;
 
   Rows rows_;
-  bool stopped_ = false;          // the ranks have agreed to end: no communication any more
-  std::string disagreement_;      // why, if ranks asked for different things
-  std::exception_ptr thrown_;     // an error of LAMMPS' own, carried past Python
+  bool stopped_ = false;         // the ranks have agreed to end: no communication any more
+  std::string disagreement_;     // why, if ranks asked for different things
+  std::exception_ptr thrown_;    // an error of LAMMPS' own, carried past Python
 };
 
 }    // namespace LAMMPS_NS

@@ -16,17 +16,17 @@ struct Step {
   int64_t bytes = sizeof(Step);
   int64_t n_local = 0, n_total = 0, n_listed = 0, n_centers = 0, n_pairs = 0;
   int64_t eflag = 0, vflag = 0, timestep = 0, tag_bytes = 0;
-  double temperature = 0.0;          // target of the thermostat, K; not a number if there is none
-  double *energy = nullptr;          // eV
-  double *center_energy = nullptr;   // (n_listed) eV
-  double *vector = nullptr;          // (n_pairs, 3) x_j - x_i, Å
-  double *position = nullptr;        // (n_total, 3) Å
-  double *force = nullptr;           // (n_total, 3) eV/Å, of all pair styles: to be added to
+  double temperature = 0.0;           // target of the thermostat, K; not a number if there is none
+  double *energy = nullptr;           // eV
+  double *center_energy = nullptr;    // (n_listed) eV
+  double *vector = nullptr;           // (n_pairs, 3) x_j - x_i, Å
+  double *position = nullptr;         // (n_total, 3) Å
+  double *force = nullptr;            // (n_total, 3) eV/Å, of all pair styles: to be added to
   int *pair_i = nullptr, *pair_j = nullptr, *pair_j_element = nullptr;    // (n_pairs)
   int *center = nullptr, *center_pairs = nullptr;                         // (n_centers)
   int *element = nullptr;                                                 // (n_total), -1: NULL
   void *tag = nullptr;                                                    // (n_total)
-  void *owner = nullptr;             // first argument of the two functions
+  void *owner = nullptr;    // first argument of the two functions
   /// Adds dE/d(vector), (n_pairs, 3) eV/Å, to forces and virials.
   void (*add_pair_forces)(void *owner, const double *gradient) = nullptr;
   /// Rows of ghosts from their owners (forward), or added to them (reverse); 0: done, else: stop.
