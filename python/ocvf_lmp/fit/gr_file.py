@@ -68,7 +68,7 @@ class GrFile:
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_gr(path: str | Path, composition: Mapping[str, float] | str | None = None) -> GrFile:
+def read_gr(path: str | Path, composition: Mapping[str, int | float] | str | None = None) -> GrFile:
     """Read a G(r).
 
     Args:
@@ -198,7 +198,7 @@ def _columns(
 
 
 def _check_composition(
-    found: Mapping[str, float] | None, expected: Mapping[str, float] | str, path: Path
+    found: Mapping[str, float] | None, expected: Mapping[str, int | float] | str, path: Path
 ) -> None:
     wanted = parse_formula(expected) if isinstance(expected, str) else normalised(expected)
     if found is None or wanted is None:

@@ -39,7 +39,7 @@ def parse_formula(formula: str) -> dict[str, float] | None:
     return normalised(counts)
 
 
-def normalised(counts: Mapping[str, float]) -> dict[str, float]:
+def normalised(counts: Mapping[str, int | float]) -> dict[str, float]:
     """Fractions that add up to 1."""
     total = sum(counts.values())
     return {symbol: count / total for symbol, count in counts.items()}

@@ -14,7 +14,7 @@ def load_pdf_target(
     temperature: float | None = None,
     pressure: float | None = None,
     radiation: str | None = None,
-    composition: Mapping[str, float] | str | None = None,
+    composition: Mapping[str, int | float] | str | None = None,
     r_range: tuple[float, float] = (1.5, 10.0),
     q_max: float | None = None,
     q_damp: float | None = None,

@@ -104,7 +104,7 @@ class PdfTarget:
         self,
         grid: PartialGrid,
         symbols: Sequence[str],
-        fractions: Sequence[float],
+        fractions: Sequence[int | float],
         *,
         keep_smearing: bool = False,
         extra_variance: Sequence[float] | None = None,

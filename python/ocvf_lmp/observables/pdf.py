@@ -104,7 +104,7 @@ class PdfModel:
 def pdf_model(
     grid: PartialGrid,
     symbols: Sequence[str],
-    fractions: Sequence[float],
+    fractions: Sequence[int | float],
     radiation: str,
     r: Float[torch.Tensor, " points"],
     q_max: float | None,
