@@ -1,0 +1,147 @@
+"""Layout of H5MD 1.1 files (de Buyl, Colberg, Höfling, CPC 185, 1546 (2014)).
+
+All time-dependent elements share one ``step`` and one ``time`` data set by hard links. Data sets
+grow by whole blocks of frames; a frame is complete once its step has been written.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ocvf_lmp.errors import DataError
+from ocvf_lmp.system.structure import Structure
+
+GROUP = "particles/all"
+UNITS = {
+    "temperature": "K",
+    "pressure": "bar",
+    "potential_energy": "eV",
+    "kinetic_energy": "eV",
+    "total_energy": "eV",
+    "conserved_energy": "eV",
+    "volume": "Angstrom+3",
+}
+"""Units of observables that are known by name, as H5MD writes units."""
+
+BLOCK = 32
+"""Frames by which data sets grow."""
+
+
+def time_dependent(file: h5py.File) -> Iterator[h5py.Dataset]:
+    """All data sets of a file that grow with the number of frames."""
+    elements = list(elements_of(file))
+    if elements:
+        yield file[f"{GROUP}/position/step"]
+        yield file[f"{GROUP}/position/time"]
+    for element in elements:
+        yield file[f"{element}/value"]
+
+
+def count_frames(file: h5py.File) -> int:
+    """Number of complete frames: the last one may be missing in some data sets."""
+    return len(complete_steps(file))
+
+
+def complete_steps(file: h5py.File) -> list[int]:
+    """Steps of the complete frames."""
+    n = min((len(data) for data in time_dependent(file)), default=0)
+    steps = file[f"{GROUP}/position/step"][:n] if n else np.zeros(0, int)
+    missing = np.flatnonzero(steps < 0)  # never written
+    return steps[: missing[0] if len(missing) else n].tolist()
+
+
+def elements_of(file: h5py.File) -> Iterator[str]:
+    """Names of the time-dependent elements of a file."""
+    for name in ("position", "box/edges", "velocity"):
+        if f"{GROUP}/{name}/value" in file:
+            yield f"{GROUP}/{name}"
+    for name in file.get("observables", ()):
+        yield f"observables/{name}"
+
+
+def start_file(path: Path, structure: Structure, author: str) -> None:
+    """Writes a file without frames."""
+    try:
+        release = version("ocvf-lmp")
+    except PackageNotFoundError:  # used from a source tree
+        release = "unknown"
+    atoms = structure.to_ase()
+    names = dict(zip(atoms.get_chemical_symbols(), atoms.numbers.tolist(), strict=True))
+    with h5py.File(path, "w", locking=False) as file:
+        head = file.create_group("h5md")
+        head.attrs["version"] = np.array([1, 1])
+        head.create_group("author").attrs["name"] = author
+        creator = head.create_group("creator")
+        creator.attrs["name"], creator.attrs["version"] = "ocvf-lmp", release
+        head.create_group("modules/units").attrs["version"] = np.array([1, 0])
+        group = file.create_group(GROUP)
+        box = group.create_group("box")
+        box.attrs["dimension"] = 3
+        box.attrs["boundary"] = ["periodic"] * 3
+        kind = h5py.enum_dtype(names, basetype="i4")
+        group.create_dataset("species", data=atoms.numbers, dtype=kind)
+        group.create_dataset("mass", data=structure.masses.numpy()).attrs["unit"] = "u"
+        file.create_group("observables")
+
+
+def open_file(path: Path, structure: Structure) -> h5py.File:
+    """Opens a file to go on with it.
+
+    Raises:
+        DataError: the file is damaged, or holds other atoms than the structure.
+    """
+    try:
+        file = h5py.File(path, "r+", locking=False)
+        numbers = file[f"{GROUP}/species"][()]
+        count_frames(file)
+    except (OSError, KeyError, RuntimeError, ValueError) as reason:
+        raise DataError(
+            f"expected an intact H5MD file in {path} to continue, found it damaged ({reason});"
+            " move it away: the run then goes on in a new file"
+        ) from reason
+    if not np.array_equal(numbers, structure.to_ase().numbers):
+        file.close()
+        raise DataError(
+            f"expected the same {structure.n_atoms} atoms in {path} as in this run, found"
+            f" {len(numbers)} others; move the file away or choose another folder"
+        )
+    return file
+
+
+def growing(
+    group: h5py.Group, name: str, shape: tuple[int, ...], fill: np.generic, unit: str | None
+) -> h5py.Dataset:
+    """A data set for one value a frame, whose space is taken as soon as it grows."""
+    early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    chunk = (1, *shape) if shape else (BLOCK,)
+    data = group.create_dataset(
+        name, (0, *shape), fill.dtype, maxshape=(None, *shape), chunks=chunk, fillvalue=fill,
+        dcpl=early,
+    )  # fmt: skip
+    if unit:
+        data.attrs["unit"] = unit
+    return data
+
+
+def reserve(file: h5py.File, n_bytes: int) -> None:
+    """Makes sure of disk space: HDF5 itself leaves a damaged file where it runs out of it.
+
+    Raises:
+        OSError: there is not as much; the file is intact.
+    """
+    handle = os.open(file.filename, os.O_RDWR)
+    end = os.fstat(handle).st_size
+    try:
+        os.posix_fallocate(handle, end, n_bytes)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, end)
+        raise
+    finally:
+        os.close(handle)
