@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 import yaml
+
 from ocvf_lmp.fit.targets import LatticeTarget
 from ocvf_lmp.observables.scattering import NEUTRON_LENGTHS
 from ocvf_lmp.system.cell import lengths_angles, volume

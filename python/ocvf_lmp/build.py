@@ -89,9 +89,7 @@ def _structure(config: ExperimentConfig, symbols: tuple[str, ...]) -> Structure:
     return from_ase(atoms, symbols)  # pyright: ignore
 
 
-def _state_point(
-    config: ExperimentConfig, state: StateConfig, structure: Structure
-) -> StatePoint:
+def _state_point(config: ExperimentConfig, state: StateConfig, structure: Structure) -> StatePoint:
     name = f"{state.temperature:g}K"
     if state.pressure != 1.0:
         name += f"_{state.pressure:g}bar"

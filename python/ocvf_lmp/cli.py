@@ -129,4 +129,3 @@ def _report(options: argparse.Namespace) -> int:
     from ocvf_lmp.commands.report import report  # noqa: PLC0415 (torch is slow to import)
 
     return report(options)
-

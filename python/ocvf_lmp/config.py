@@ -131,9 +131,9 @@ class ExperimentConfig(_Strict):
         return self
 
 
-def load_config(path: Path, quick: bool = False, changes: dict[str, Any] | None = None) -> (
-    ExperimentConfig
-):
+def load_config(
+    path: Path, quick: bool = False, changes: dict[str, Any] | None = None
+) -> ExperimentConfig:
     """Reads and checks a configuration; paths in it become absolute.
 
     Args:
@@ -152,7 +152,9 @@ def load_config(path: Path, quick: bool = False, changes: dict[str, Any] | None 
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as reason:
-        raise InputError(f"expected YAML in {path}, found: {reason}; correct the syntax") from reason
+        raise InputError(
+            f"expected YAML in {path}, found: {reason}; correct the syntax"
+        ) from reason
     if not isinstance(content, dict):
         raise InputError(f"expected a mapping in {path}, found {type(content).__name__}")
     if quick:

@@ -2,7 +2,7 @@
 
 
 class OcvfError(Exception):
-    """Base of every error that ocvf-lmp raises on purpose; the command line prints it without a traceback."""
+    """Base of every error raised on purpose; the command line prints it without a traceback."""
 
 
 class InputError(OcvfError, ValueError):
@@ -18,11 +18,11 @@ class ModelFileError(OcvfError, ValueError):
 
 
 class SimulationError(OcvfError, RuntimeError):
-    """A simulation left physical ground: NaN, an exploding cell, atoms inside the repulsive core."""
+    """A simulation left physical ground: NaN, an exploding cell, atoms far too close."""
 
 
 class TrainingError(OcvfError, RuntimeError):
-    """A training cannot go on: a loss that is not a number, a gradient that is noise, a full disk."""
+    """A training cannot go on: a loss that is not finite, a noisy gradient, a full disk."""
 
 
 class LammpsError(OcvfError, RuntimeError):

@@ -1,5 +1,7 @@
 """Averages of long runs against ensembles that are known exactly."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -25,7 +27,11 @@ def gas(stiffness):
 
 @torch.no_grad()
 def run(params, forces, length, n_steps, seed=1):
-    """Cells (steps, 3, 3), twice the kinetic energy (steps,), cell momenta (steps, 3, 3)."""
+    """Cells (steps, 3, 3), twice the kinetic energy (steps,), cell momenta (steps, 3, 3).
+
+    The momenta in scaled coordinates of atoms that do not collide never change their direction;
+    drawing all momenta anew from time to time keeps the ensemble and makes the motion ergodic.
+    """
     generator = torch.Generator().manual_seed(seed)
     draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)  # noqa: E731
     masses = torch.arange(20.0, 20.0 + 10 * ATOMS, 10.0).double()
@@ -36,7 +42,12 @@ def run(params, forces, length, n_steps, seed=1):
     integrator = Integrator(params, ATOMS)
     mechanics = forces(state.positions, state.cell)
     seen = []
-    for _ in range(n_steps):
+    for step in range(n_steps):
+        if step % 25 == 0:
+            fresh = initial_state(
+                state.positions, state.cell, masses, params, draw(ATOMS, 3)
+            ).momenta
+            state = dataclasses.replace(state, momenta=fresh)
         state, mechanics = integrator.step(state, push_of(mechanics), forces)
         seen.append((state.cell, twice_kinetic(state.momenta, masses), state.cell_momentum))
     return [torch.stack(column) for column in zip(*seen, strict=True)]
@@ -61,7 +72,7 @@ def test_the_volume_of_an_ideal_gas_follows_its_gamma_distribution():
         pressure=pressure, timestep=4e-3, t_damp=0.04, p_damp=0.08, mode="isotropic"
     )
     unit = KT / (pressure * BAR)
-    cells, kinetic, _ = run(params, gas(0.0), (ATOMS * unit) ** (1 / 3), 16000)
+    cells, kinetic, _ = run(params, gas(0.0), (ATOMS * unit) ** (1 / 3), 12000)
     volume = torch.det(cells) / unit  # density V^(N-1) exp(-V): the centre of mass is fixed
     assert_mean(volume, ATOMS, 0.03)
     assert_mean((volume - ATOMS).square(), ATOMS, 0.12)
@@ -72,7 +83,7 @@ def test_the_volume_of_an_ideal_gas_follows_its_gamma_distribution():
 def test_a_flexible_cell_of_quadratic_energy_follows_its_wishart_distribution():
     params = NptParameters(pressure=0.0, timestep=4e-3, t_damp=0.04, p_damp=0.06)
     stiffness = KT / 2.0
-    cells, kinetic, momenta = run(params, gas(stiffness), 3.0, 20000)
+    cells, kinetic, momenta = run(params, gas(stiffness), 3.0, 12000)
     # |det h|^(N-1-2) exp(-½ k|h|²/kT) dh makes h hᵀ k/kT a Wishart matrix of N degrees of freedom
     gram = cells @ cells.transpose(1, 2) * (stiffness / KT)
     trace = gram.diagonal(dim1=1, dim2=2).sum(dim=1)

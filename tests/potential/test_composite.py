@@ -1,7 +1,7 @@
 import pytest
 import torch
-
 from contract import SYMBOLS, PotentialContract, distorted
+
 from ocvf_lmp.errors import InputError, ModelFileError
 from ocvf_lmp.potential.composite import Corrected, Sum
 from ocvf_lmp.potential.dimenet import DimeNet, DimeNetSize

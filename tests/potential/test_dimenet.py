@@ -1,7 +1,8 @@
 import pytest
 import torch
-
 from contract import SYMBOLS, PotentialContract, distorted
+from triplets import atom_energies as by_triplets
+
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.potential.angular import SphericalHarmonics
 from ocvf_lmp.potential.dimenet import DimeNet, DimeNetSize
@@ -9,7 +10,6 @@ from ocvf_lmp.potential.radial import envelope
 from ocvf_lmp.seeding import normal, stream
 from ocvf_lmp.system.edges import Edges
 from ocvf_lmp.system.neighbors import build_neighbors, edges_from
-from triplets import atom_energies as by_triplets
 
 SMALL = DimeNetSize(cutoff=4.2, n_features=12, n_angular=6, n_radial=5, l_max=3, n_blocks=2)
 
@@ -70,7 +70,7 @@ def test_exchange_path_equals_the_periodic_path():
 
 
 def test_ghost_atoms_with_exchange_give_the_periodic_energies_and_gradients():
-    """Images as atoms of their own, centred edges for the owned atoms only, as LAMMPS lists them."""
+    """Images are atoms of their own, and only owned atoms are centres, as LAMMPS lists them."""
     s, net = distorted((2, 1, 1)), network()
     edges = edges_of(s, net.cutoff)
     crossing = torch.arange(len(edges.center))

@@ -63,6 +63,7 @@ def pretrain(options: argparse.Namespace) -> int:
         "seed": options.seed,
         "epochs": schedule.epochs,
         "energy_zero": first,
+        "energy_zeros": {k: (v - references[first]).tolist() for k, v in references.items()},
         "errors": scores,
     }
     target = options.out / "potential.pt"

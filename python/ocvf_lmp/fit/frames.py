@@ -81,7 +81,9 @@ def read_frames(files: Sequence[Path], symbols: tuple[str, ...], cutoff: float) 
     frames: list[Frame] = []
     for path in files:
         if not path.is_file():
-            raise DataError(f"expected reference data in {path}, found no such file; check the path")
+            raise DataError(
+                f"expected reference data in {path}, found no such file; check the path"
+            )
         try:
             images = read(path, index=":")
         except Exception as reason:

@@ -130,9 +130,7 @@ def predictions(
             ("forces", batch.forces, difference.forces, 1.0),
             ("stress", stress, difference.stress, GPA),
         ):
-            pairs[name].append(
-                (wanted.flatten() / unit, (wanted + off).detach().flatten() / unit)
-            )
+            pairs[name].append((wanted.flatten() / unit, (wanted + off).detach().flatten() / unit))
     return {
         name: (torch.cat([a for a, _ in found]), torch.cat([b for _, b in found]))
         for name, found in pairs.items()

@@ -89,9 +89,7 @@ class Objective:
                 parts[named.name] = named.target.loss(means["lattice"])
             else:
                 g = means["pair_density"] / means["density"]
-                parts[named.name] = named.target.loss(
-                    self.models[named.name], g, means["density"]
-                )
+                parts[named.name] = named.target.loss(self.models[named.name], g, means["density"])
         return parts
 
     def loss(self, means: Mapping[str, Tensor]) -> Tensor:
@@ -121,4 +119,3 @@ class Objective:
             listed = build_neighbors(positions, cell, self.grid.cutoff, _SKIN)
             self._neighbors = listed
         return listed
-

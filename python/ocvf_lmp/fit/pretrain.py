@@ -241,4 +241,3 @@ def absorb_references(network: DimeNet, reference: Tensor) -> DimeNet:
     with torch.no_grad():
         network.shift.add_(reference.to(network.shift.dtype))
     return network
-

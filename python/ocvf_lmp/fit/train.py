@@ -6,9 +6,7 @@ takes the exact gradient of the window's trajectory by the adjoint. What the win
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,30 +15,14 @@ from torch import Tensor, nn
 from ocvf_lmp.errors import InputError, TrainingError
 from ocvf_lmp.fit.evaluation import write_evaluation
 from ocvf_lmp.fit.logbook import Logbook
-from ocvf_lmp.fit.objective import Objective
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.progress import Progress, Silent, WindowRecord
 from ocvf_lmp.fit.sampling import measure
-from ocvf_lmp.md.adjoint import AdjointResult, adjoint_gradient
+from ocvf_lmp.fit.site import Site
+from ocvf_lmp.md.adjoint import adjoint_gradient
 from ocvf_lmp.md.rollout import rollout
-from ocvf_lmp.md.state import NptState, initial_state
+from ocvf_lmp.md.state import NptState
 from ocvf_lmp.potential.composite import Corrected
-from ocvf_lmp.seeding import normal, stream
-from ocvf_lmp.system.cell import volume
-
-
-@dataclass
-class _Site:
-    """A state in the course of training."""
-
-    point: StatePoint
-    objective: Objective
-    model: Corrected
-    state: NptState
-    window: int
-    memory: dict[str, Tensor]
-    stage: str = "new"
-    steps: int = 0
 
 
 class Trainer:
@@ -74,7 +56,10 @@ class Trainer:
             )
         self.plan, self.logbook = plan, logbook
         self.corrections = dict(corrections)
-        self.sites = [self._site(prior, point) for point in states]
+        self.sites = [
+            Site.at_start(point, Corrected(prior, corrections[point.name]), plan)
+            for point in states
+        ]
         parameters = {id(p): p for m in corrections.values() for p in m.parameters()}
         self.optimizer = torch.optim.Adam(
             list(parameters.values()), lr=plan.learning_rate, betas=(0.9, 0.99)
@@ -103,17 +88,7 @@ class Trainer:
             self._conclude(site, progress)
         self.logbook.write_potentials({site.point.name: site.model for site in self.sites})
 
-    def _site(self, prior: nn.Module, point: StatePoint) -> _Site:
-        structure, generator = point.structure, stream(self.plan.seed, f"momenta/{point.name}")
-        noise = normal((structure.n_atoms, 3), generator)
-        state = initial_state(
-            structure.positions, structure.cell, structure.masses, point.params, noise
-        )
-        objective = Objective(structure, point.repeat, point.targets)
-        model = Corrected(prior, self.corrections[point.name])
-        return _Site(point, objective, model, state, self.plan.window, {})
-
-    def _prepare(self, site: _Site, progress: Progress) -> None:
+    def _prepare(self, site: Site, progress: Progress) -> None:
         """Equilibration and measurement of the prior (θ = 0)."""
         if site.stage == "new":
             self._equilibrate(site, progress, "equilibrating")
@@ -124,7 +99,7 @@ class Trainer:
             site.stage = "training"
             self._save()
 
-    def _conclude(self, site: _Site, progress: Progress) -> None:
+    def _conclude(self, site: Site, progress: Progress) -> None:
         """Relaxation to the final parameters and their measurement."""
         if site.stage == "training":
             self._equilibrate(site, progress, "relaxing")
@@ -135,7 +110,7 @@ class Trainer:
             site.stage = "done"
             self._save()
 
-    def _equilibrate(self, site: _Site, progress: Progress, what: str) -> None:
+    def _equilibrate(self, site: Site, progress: Progress, what: str) -> None:
         n_steps, name = self.plan.equilibration, site.point.name
         with (
             self.logbook.trajectory(site.point, site.steps) as record,
@@ -153,7 +128,7 @@ class Trainer:
         site.state = end.state
         site.steps += n_steps
 
-    def _measure(self, site: _Site, stage: str, progress: Progress) -> None:
+    def _measure(self, site: Site, stage: str, progress: Progress) -> None:
         plan, name = self.plan, site.point.name
         with (
             self.logbook.trajectory(site.point, site.steps) as record,
@@ -192,19 +167,19 @@ class Trainer:
             shown = "; ".join(f"{r.state}: {r.reason}" for r in records)
             raise TrainingError(
                 f"expected a gradient that can be trusted, found none in {self.refused} epochs"
-                f" ({shown}). Shorten training.window or training.min_window, or raise the"
-                f" temperature's targets' weight; the last state is in {self.logbook.folder}"
+                f" ({shown}). Shorten training.window and training.min_window;"
+                f" the last state is in {self.logbook.folder}"
             )
         return records
 
-    def _one_window(self, site: _Site, progress: Progress) -> WindowRecord:
+    def _one_window(self, site: Site, progress: Progress) -> WindowRecord:
         """One window at one state; adds its gradient if it can be trusted."""
         plan, point, window = self.plan, site.point, site.window
         site.objective.forget()
         with progress.task(f"epoch {self.epoch + 1} {point.name}", window):
             result = adjoint_gradient(
                 site.model, site.objective.species, site.state, point.params, window,
-                site.objective.observe, self._pooled_loss(site), plan.sample_every,
+                site.objective.observe, site.pooled_loss(), plan.sample_every,
                 anchor_every=plan.anchor_every,
             )  # fmt: skip
         norm = math.sqrt(sum(float(g.square().sum()) for g in result.gradients.values()))
@@ -214,81 +189,19 @@ class Trainer:
                 f" {point.name} in epoch {self.epoch + 1}; lower training.learning_rate. The"
                 f" last good state is in {self.logbook.folder}: the same command resumes it"
             )
-        site.state = result.final_state
-        site.steps += window
-        self._remember(site, result.observables)
-        trusted, reason = self._judge(site, result)
-        if trusted:
+        site.advance(result)
+        site.adapt_window(result, plan)
+        if result.horizon.trusted:
             self._add_gradients(site, result.gradients)
-        return self._record(site, result, window, norm, trusted, reason)
+        rate = self.optimizer.param_groups[0]["lr"]
+        return site.record(result, self.epoch + 1, window, norm, rate)
 
-    def _pooled_loss(self, site: _Site) -> Callable[[Mapping[str, Tensor]], Tensor]:
-        """The loss at averages pooled with earlier windows; its slope acts on the newest."""
-
-        def loss(means: Mapping[str, Tensor]) -> Tensor:
-            pooled = self._pool(site, means)
-            shifted = {k: v + (pooled[k] - v).detach() for k, v in means.items()}
-            return site.objective.loss(shifted)
-
-        return loss
-
-    def _pool(self, site: _Site, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        keep = self.plan.memory if site.memory else 0.0
-        return {
-            k: keep * site.memory[k] + (1.0 - keep) * v if keep else v for k, v in means.items()
-        }
-
-    def _remember(self, site: _Site, means: Mapping[str, Tensor]) -> None:
-        site.memory = {k: v.detach() for k, v in self._pool(site, means).items()}
-
-    def _judge(self, site: _Site, result: AdjointResult) -> tuple[bool, str]:
-        """Acts on the horizon: the next window, and whether this gradient counts."""
-        plan, horizon = self.plan, result.horizon
-        timestep = site.point.params.timestep
-        if horizon.trusted:
-            site.window = min(plan.window, math.ceil(1.1 * site.window))
-            return True, ""
-        usable = int(horizon.usable / timestep)
-        shorter = max(plan.min_window, min(usable, site.window - plan.sample_every))
-        site.window = max(shorter // plan.sample_every, 1) * plan.sample_every
-        return False, f"{horizon}"
-
-    def _add_gradients(self, site: _Site, gradients: Mapping[str, Tensor]) -> None:
+    def _add_gradients(self, site: Site, gradients: Mapping[str, Tensor]) -> None:
         parameters = dict(site.model.named_parameters())
         for name, slope in gradients.items():
             parameter = parameters[name]
             slope = site.point.weight * slope
             parameter.grad = slope if parameter.grad is None else parameter.grad + slope
-
-    def _record(
-        self,
-        site: _Site,
-        result: AdjointResult,
-        window: int,
-        norm: float,
-        trusted: bool,
-        reason: str,
-    ) -> WindowRecord:
-        timestep = site.point.params.timestep
-        cells = site.point.repeat[0] * site.point.repeat[1] * site.point.repeat[2]
-        with torch.no_grad():
-            parts = {k: float(v) for k, v in site.objective.parts(site.memory).items()}
-        return WindowRecord(
-            epoch=self.epoch + 1,
-            state=site.point.name,
-            target_temperature=site.point.params.temperature,
-            loss=result.loss,
-            parts=parts,
-            grad_norm=norm,
-            growth_rate=result.horizon.rate,
-            usable_ps=min(result.horizon.usable, 1e9),
-            window_ps=window * timestep,
-            lattice=result.observables["lattice"].tolist(),
-            volume_fu=float(volume(result.final_state.cell)) / cells,
-            updated=trusted,
-            reason=reason,
-            learning_rate=self.optimizer.param_groups[0]["lr"],
-        )
 
     def _decay(self) -> float:
         return 0.1 + 0.45 * (1.0 + math.cos(math.pi * self.epoch / max(self.plan.epochs, 1)))
@@ -300,16 +213,7 @@ class Trainer:
                 "refused": self.refused,
                 "optimizer": self.optimizer.state_dict(),
                 "corrections": {k: m.state_dict() for k, m in self.corrections.items()},
-                "sites": {
-                    site.point.name: {
-                        "state": site.state.as_dict(),
-                        "window": site.window,
-                        "memory": site.memory,
-                        "stage": site.stage,
-                        "steps": site.steps,
-                    }
-                    for site in self.sites
-                },
+                "sites": {site.point.name: site.as_dict() for site in self.sites},
             }
         )
 
@@ -319,9 +223,4 @@ class Trainer:
         for name, module in self.corrections.items():
             module.load_state_dict(content["corrections"][name])
         for site in self.sites:
-            saved = content["sites"][site.point.name]
-            site.state = NptState(**saved["state"])
-            site.window, site.memory = saved["window"], saved["memory"]
-            site.stage, site.steps = saved["stage"], saved["steps"]
-
-
+            site.restore(content["sites"][site.point.name])

@@ -1,0 +1,52 @@
+# make setup   .venv with everything in it
+# make demo    train -> export -> lmp -> report, on the shipped BaTiO3 experiment
+# make test    linters aside, every test that is not slow
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export OMP_NUM_THREADS ?= 1
+# A plugin compiled by another user's cache is of no use here.
+export CCACHE_DISABLE := 1
+
+# Where development data may lie (not part of the project).
+SHARED := ../shared
+MLIAP := $(SHARED)/lammps-mliap
+MEASURED_PDF := $(SHARED)/data/pdf/BaTiO3_xray_q26_pdfrecipebuilder.gr
+
+.PHONY: setup demo demo-measured test test-slow test-mliap lint benchmarks clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml setup.py constraints.txt CMakeLists.txt $(wildcard plugin/*)
+	test -x $(BIN)/python || python3 -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt torch
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: setup
+	bash benchmarks/demo.sh
+
+demo-measured: setup
+	bash benchmarks/demo_measured.sh '$(MEASURED_PDF)'
+
+test: setup
+	$(BIN)/python -m pytest -m 'not slow' -q
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow -q
+
+# The same tests of the exported model in LAMMPS builds that have ML-IAP themselves.
+test-mliap: setup
+	bash tests/lammps/real_mliap.sh '$(MLIAP)'
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+benchmarks: setup
+	for b in benchmarks/*.py; do $(BIN)/python $$b --quick || exit 1; done
+
+clean:
+	rm -rf build runs models .pytest_cache .ruff_cache log.lammps
