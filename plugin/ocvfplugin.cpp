@@ -57,8 +57,7 @@ void *create(void *lmp)
 
 void *refuse(void *lmp)
 {
-  const int all_ranks = 1;
-  lammps_error(lmp, all_ranks, mismatch(lmp).c_str());
+  lammps_error(lmp, LMP_ERROR_ALL, mismatch(lmp).c_str());
   return nullptr;
 }
 
