@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import logging
 import os
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -29,7 +30,13 @@ from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.potential.dimenet import DimeNet, DimeNetSize
 from ocvf_lmp.potential.weights import load_potential
 from ocvf_lmp.seeding import stream
+from ocvf_lmp.system.cell import heights
 from ocvf_lmp.system.structure import Structure, from_ase, perovskite
+
+logger = logging.getLogger(__name__)
+
+IMAGE_MARGIN = 0.75
+"""Å; how far below the cell's height PDFs are still compared."""
 
 
 def build_trainer(config: ExperimentConfig, folder: Path) -> Trainer:
@@ -124,6 +131,7 @@ def _target(
         s: float((structure.species == k).sum()) for k, s in enumerate(structure.symbols)
     }
     options = entry.model_dump(exclude={"pdf"})
+    options["r_range"] = _visible_range(entry.r_range, structure)
     found = load_pdf_target(
         entry.pdf,
         temperature=state.temperature,
@@ -132,6 +140,35 @@ def _target(
         **options,
     )
     return NamedTarget(entry.pdf.stem, found)
+
+
+def _visible_range(wanted: tuple[float, float], structure: Structure) -> tuple[float, float]:
+    """The part of a range of distances that a periodic sample can show.
+
+    An atom and its own image keep one distance, without thermal motion between them: at the
+    shortest height of the cell a simulated PDF has sharp peaks that no experiment has.
+    """
+    limit = float(heights(structure.cell).min()) - IMAGE_MARGIN
+    if wanted[1] <= limit:
+        return wanted
+    if limit <= wanted[0] + 1.0:
+        raise InputError(
+            f"expected a sample wider than {wanted[0] + 1.0 + IMAGE_MARGIN:.1f} Å to compare PDFs"
+            f" from {wanted[0]:g} Å on, found {limit + IMAGE_MARGIN:.1f} Å; raise sample.repeat"
+        )
+    _note_range(round(limit, 2), wanted[1])
+    return (wanted[0], limit)
+
+
+@cache
+def _note_range(limit: float, wanted: float) -> None:
+    """Said once, however many targets it concerns."""
+    logger.warning(
+        "PDFs are compared up to %.2f Å instead of %g Å: beyond, atoms of this sample meet their own"
+        " images (raise sample.repeat to see more)",
+        limit,
+        wanted,
+    )
 
 
 def _corrections(
@@ -187,19 +224,22 @@ def newest_run(root: Path) -> Path:
     return max(runs, key=lambda p: max(f.stat().st_mtime for f in p.iterdir()))
 
 
-def trained_potential(run: Path, temperature: float | None) -> tuple[Path, dict[str, Any]]:
+def trained_potential(run: Path, temperature: float | None) -> tuple[Path, float | None]:
     """The file of the potential that a run made, for one temperature where it made several.
 
     Args:
         run: run folder.
         temperature: K; None takes the one nearest to 300 K where there are several.
 
+    Returns:
+        The file, and the temperature that its correction belongs to (None: to all).
+
     Raises:
         InputError: the training is not finished, or has no such temperature.
     """
     single = run / "potential.pt"
     if single.is_file():
-        return single, {}
+        return single, None
     several = {
         float(p.stem.removeprefix("potential_").split("K")[0]): p
         for p in run.glob("potential_*K*.pt")
@@ -217,4 +257,4 @@ def trained_potential(run: Path, temperature: float | None) -> tuple[Path, dict[
             f"expected one of the trained temperatures ({known} K), found {temperature:g} K;"
             " choose one of them"
         )
-    return several[temperature], {"temperature": temperature}
+    return several[temperature], temperature

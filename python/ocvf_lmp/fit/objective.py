@@ -41,7 +41,7 @@ class Objective:
         sigma: smearing of the partials, Å.
 
     Raises:
-        InputError: there is no target.
+        InputError: there is no target, or a metric cannot be used with its data.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Objective:
                     self.grid, structure.symbols, fractions
                 )
         self._neighbors: NeighborList | None = None
+        self._rehearse(structure.cell)
 
     def observe(self, positions: Positions, cell: Cell) -> dict[str, Tensor]:
         """Observables of a frame, differentiable in positions and cell."""
@@ -107,6 +108,16 @@ class Objective:
             for named in self.targets
             if isinstance(named.target, PdfTarget)
         }
+
+    def _rehearse(self, cell: Cell) -> None:
+        """Computes the loss of an ideal gas, so that a metric refuses its data before any run."""
+        means = {"lattice": lattice_parameters(cell, self.repeat)}
+        if self.grid is not None:
+            means["density"] = number_density(cell, self.n_atoms)
+            means["pair_density"] = means["density"] * torch.ones(
+                self.grid.n_pairs, self.grid.n_bins, dtype=cell.dtype
+            )
+        self.loss(means)
 
     def forget(self) -> None:
         """Drops the cached list of pairs, so that a resumed run repeats every bit."""

@@ -39,7 +39,9 @@ class TrainingPlan:
         window: steps that a gradient goes back through (the adjoint's window).
         min_window: the window is never shortened below.
         sample_every: steps between frames in a window.
-        memory: share of earlier windows in the averages at which the loss is taken, 0 to < 1.
+        memory: share of what was measured before in the averages at which the loss is taken, 0 to
+            < 1. A single window is too short to know an average by: its cell alone breathes by
+            more than the model is wrong. The averages start with the measurement of the prior.
         learning_rate: of Adam; a cosine takes it to a tenth at the end.
         equilibration: steps before the first and after the last measurement of a state.
         evaluation: steps of these measurements.
@@ -54,7 +56,7 @@ class TrainingPlan:
     window: int = 100
     min_window: int = 20
     sample_every: int = 10
-    memory: float = 0.5
+    memory: float = 0.9
     learning_rate: float = 2.0e-3
     equilibration: int = 1000
     evaluation: int = 2000
@@ -73,5 +75,5 @@ class TrainingPlan:
         if not 0.0 <= self.memory < 1.0:
             raise InputError(
                 f"expected a memory from 0 to below 1, found {self.memory}; 0 takes the newest"
-                " window alone, 0.5 to 0.9 less noise"
+                " window alone, 0.8 to 0.95 less noise"
             )

@@ -95,7 +95,7 @@ class Trainer:
             site.stage = "equilibrated"
             self._save()
         if site.stage == "equilibrated":
-            self._measure(site, "before", progress)
+            site.pooled = self._measure(site, "before", progress)
             site.stage = "training"
             self._save()
 
@@ -128,7 +128,8 @@ class Trainer:
         site.state = end.state
         site.steps += n_steps
 
-    def _measure(self, site: Site, stage: str, progress: Progress) -> None:
+    def _measure(self, site: Site, stage: str, progress: Progress) -> dict[str, Tensor]:
+        """Measures a state, writes the result, and returns the averages."""
         plan, name = self.plan, site.point.name
         with (
             self.logbook.trajectory(site.point, site.steps) as record,
@@ -147,6 +148,7 @@ class Trainer:
         site.steps += plan.evaluation
         scores = write_evaluation(self.logbook.folder, stage, site.point, site.objective, found)
         progress.measured(name, stage, scores)
+        return found.means
 
     def _one_epoch(self, progress: Progress) -> list[WindowRecord]:
         rate = self.plan.learning_rate * self._decay()

@@ -1,0 +1,40 @@
+"""``ocvf-lmp export``: the model file that LAMMPS loads."""
+
+import argparse
+from pathlib import Path
+
+from ocvf_lmp.build import newest_run, trained_potential
+from ocvf_lmp.commands.console import console
+from ocvf_lmp.lammps.model_file import export_model
+from ocvf_lmp.potential.weights import load_potential
+
+RUNS = Path("runs")
+
+
+def export(options: argparse.Namespace) -> int:
+    """Writes the model file of a run, or of a potential's file."""
+    temperature = options.temperature
+    if options.potential is not None:
+        source = options.potential
+    else:
+        run = options.folder or newest_run(RUNS)
+        source, temperature = trained_potential(run, options.temperature)
+    potential, provenance = load_potential(source)
+    header = export_model(
+        options.model,
+        potential,
+        delta_only=options.delta_only,
+        temperature=temperature,
+        trained_temperatures=provenance.get("temperatures", ()),
+        precision=options.precision,
+        provenance=provenance,
+    )
+    chosen = "" if temperature is None else f", correction of {temperature:g} K"
+    console.print(
+        f"wrote {options.model}: {header.kind} from {source}{chosen}, {header.precision};"
+        f" species {' '.join(header.symbols)}, reach {header.reach:g} Å"
+    )
+    if provenance.get("synthetic_targets"):
+        console.print("note: trained on SYNTHETIC targets (computed, not measured)")
+    console.print("next: lmp -in inputs/in.bto_npt")
+    return 0

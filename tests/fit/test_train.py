@@ -1,0 +1,236 @@
+"""Training through the twin, on one cell of BaTiO3 with the shipped prior."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from ocvf_lmp.errors import InputError, OcvfError, SimulationError, TrainingError
+from ocvf_lmp.fit import train as train_module
+from ocvf_lmp.fit.logbook import Logbook
+from ocvf_lmp.fit.objective import NamedTarget
+from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
+from ocvf_lmp.fit.targets import LatticeTarget, PdfTarget
+from ocvf_lmp.fit.train import Trainer
+from ocvf_lmp.md.parameters import NptParameters
+from ocvf_lmp.potential.dimenet import DimeNet, DimeNetSize
+from ocvf_lmp.potential.weights import load_potential
+from ocvf_lmp.seeding import stream
+from ocvf_lmp.system.structure import perovskite
+
+SYMBOLS = ("Ba", "Ti", "O")
+PLAN = TrainingPlan(
+    epochs=3, window=20, min_window=10, sample_every=5, equilibration=10, evaluation=20,
+    evaluate_every=4, learning_rate=0.01, anchor_every=10,
+)  # fmt: skip
+
+
+def state(temperature=100.0, lattice=4.06) -> StatePoint:
+    r = torch.arange(1.6, 3.0, 0.02, dtype=torch.float64)
+    pdf = PdfTarget(
+        temperature, 1.0, r, torch.sin(4 * r), "neutron", 30.0, metric="r_w", synthetic=True
+    )
+    return StatePoint(
+        f"{temperature:g}K",
+        perovskite(SYMBOLS, (1, 1, 1), (4.0, 4.0, 4.0), (0.05, 0.04, 0.06)),
+        (1, 1, 1),
+        NptParameters(temperature=temperature, timestep=0.002, p_damp=0.1),
+        [
+            NamedTarget("lattice", LatticeTarget(temperature, 1.0, (lattice,) * 3)),
+            NamedTarget("pdf", pdf),
+        ],
+    )
+
+
+def correction() -> DimeNet:
+    size = DimeNetSize(cutoff=4.0, n_features=8, n_angular=4, n_radial=4, l_max=1)
+    network = DimeNet(SYMBOLS, size, stream(2, "correction"), zero_start=True)
+    network.scale.fill_(0.05)
+    return network
+
+
+@pytest.fixture
+def prior(root):
+    return load_potential(root / "data" / "prior" / "bto_pbesol.pt")[0]
+
+
+def trainer(prior, folder, states=None, plan=PLAN) -> Trainer:
+    states = states or [state()]
+    shared = correction()
+    corrections = {s.name: shared for s in states}
+    return Trainer(prior, corrections, states, plan, Logbook(folder, {}, shared=True))
+
+
+def parameters_of(found: Trainer) -> torch.Tensor:
+    module = next(iter(found.corrections.values()))
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def test_a_run_leaves_everything_that_it_promises(prior, tmp_path):
+    found = trainer(prior, tmp_path)
+    start = parameters_of(found).clone()
+    found.run()
+    assert not torch.equal(start, parameters_of(found))
+    scores = json.loads((tmp_path / "evaluation.json").read_text())
+    assert scores["before"]["100K"]["parts"].keys() == {"lattice", "pdf"}
+    lines = [json.loads(x) for x in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    curves = np.load(tmp_path / "evaluation_after_100K.npz")
+    assert curves["target0_simulated"].shape == curves["target0_g"].shape
+    assert bool(curves["target0_synthetic"])
+    model, _ = load_potential(tmp_path / "potential.pt")
+    saved = torch.cat([p.flatten() for p in model.correction.parameters()])
+    assert torch.equal(saved, parameters_of(found))
+    assert (tmp_path / "trajectory_100K.h5").is_file()
+
+
+def test_the_correction_starts_at_exactly_zero(prior, tmp_path):
+    """The prior with a correction and the prior alone run the same trajectory, bit for bit."""
+    found = trainer(prior, tmp_path)
+    site = found.sites[0]
+    from ocvf_lmp.md.rollout import rollout
+
+    runs = [
+        rollout(model, site.objective.species, site.state, site.point.params, 10).state.positions
+        for model in (site.model, prior)
+    ]
+    assert torch.equal(runs[0], runs[1])
+
+
+def test_the_gradient_step_lowers_the_loss_of_the_same_window(prior, tmp_path):
+    found = trainer(prior, tmp_path, plan=TrainingPlan(
+        epochs=1, window=40, min_window=10, sample_every=5, memory=0.0, equilibration=10,
+        evaluation=20, evaluate_every=4, learning_rate=0.002,
+    ))  # fmt: skip
+    site = found.sites[0]
+    from ocvf_lmp.md.adjoint import adjoint_gradient
+
+    def window():
+        return adjoint_gradient(
+            site.model, site.objective.species, site.state, site.point.params, 40,
+            site.objective.observe, site.objective.loss, 5,
+        )  # fmt: skip
+
+    before = window()
+    found._add_gradients(site, before.gradients)
+    found.optimizer.step()
+    assert window().loss < before.loss
+
+
+@pytest.mark.parametrize("killed_after", [1, 2, 4])
+def test_a_killed_run_resumes_to_the_same_parameters(prior, tmp_path, killed_after, monkeypatch):
+    """Killed right after the n-th checkpoint: equilibration, measurement, first epoch ..."""
+    whole = trainer(prior, tmp_path / "whole")
+    whole.run()
+    saved = 0
+    save = Logbook.save
+
+    def save_then_die(self, content):
+        nonlocal saved
+        save(self, content)
+        saved += 1
+        if saved == killed_after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Logbook, "save", save_then_die)
+    with pytest.raises(KeyboardInterrupt):
+        trainer(prior, tmp_path / "cut").run()
+    monkeypatch.undo()
+    resumed = trainer(prior, tmp_path / "cut")
+    resumed.run()
+    assert torch.equal(parameters_of(whole), parameters_of(resumed))
+    lines = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "cut")]
+    assert lines[0] == lines[1]
+    for name in ("before", "after"):
+        values = [
+            json.loads((tmp_path / run / "evaluation.json").read_text())[name]
+            for run in ("whole", "cut")
+        ]
+        assert values[0] == values[1]
+
+
+def test_a_loss_that_is_not_a_number_ends_training_and_keeps_the_last_good_state(
+    prior, tmp_path, monkeypatch
+):
+    found = trainer(prior, tmp_path)
+    real = train_module.adjoint_gradient
+    calls = 0
+
+    def poisoned(*arguments, **options):
+        nonlocal calls
+        calls += 1
+        result = real(*arguments, **options)
+        if calls == 2:
+            object.__setattr__(result, "loss", float("nan"))
+        return result
+
+    monkeypatch.setattr(train_module, "adjoint_gradient", poisoned)
+    with pytest.raises(TrainingError, match="learning_rate"):
+        found.run()
+    good = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert good["epoch"] == 1
+    assert all(torch.isfinite(v).all() for v in good["corrections"]["100K"].values())
+
+
+def test_an_exploding_cell_ends_training_with_the_last_good_thermodynamics(prior, tmp_path):
+    wild = StatePoint(
+        "100K", state().structure, (1, 1, 1),
+        NptParameters(temperature=100.0, pressure=-4.0e6, timestep=0.002, p_damp=0.02),
+        state().targets,
+    )  # fmt: skip
+    with pytest.raises(SimulationError, match="last good"):
+        trainer(prior, tmp_path, [wild], TrainingPlan(equilibration=400, epochs=1)).run()
+
+
+def test_a_full_disk_is_reported_and_the_old_checkpoint_stays(prior, tmp_path, monkeypatch):
+    found = trainer(prior, tmp_path)
+    found.run()
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+
+    def full(content, path):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OcvfError, match="No space left on device"):
+        found._save()
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_gradients_beyond_the_horizon_are_refused_and_the_window_shortens(
+    prior, tmp_path, monkeypatch
+):
+    from ocvf_lmp.md.horizon import Horizon
+
+    real = train_module.adjoint_gradient
+
+    def chaotic(*arguments, **options):
+        result = real(*arguments, **options)
+        object.__setattr__(result, "horizon", Horizon(200.0, 0.04, 0.015))
+        return result
+
+    monkeypatch.setattr(train_module, "adjoint_gradient", chaotic)
+    plan = TrainingPlan(
+        epochs=9, window=20, min_window=10, sample_every=5, equilibration=10, evaluation=20,
+        evaluate_every=4, patience=3,
+    )  # fmt: skip
+    found = trainer(prior, tmp_path, plan=plan)
+    start = parameters_of(found).clone()
+    with pytest.raises(TrainingError, match="trusted"):
+        found.run()
+    assert torch.equal(start, parameters_of(found))
+    assert found.sites[0].window == 10
+
+
+def test_two_states_share_one_correction(prior, tmp_path):
+    found = trainer(prior, tmp_path, [state(100.0), state(300.0)])
+    found.run()
+    lines = [json.loads(x) for x in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["state"] for line in lines] == ["100K", "300K"] * 3
+    assert [p.name for p in tmp_path.glob("potential*")] == ["potential.pt"]
+
+
+def test_a_state_without_a_correction_is_refused(prior, tmp_path):
+    with pytest.raises(InputError, match="one correction for each state"):
+        Trainer(prior, {}, [state()], PLAN, Logbook(tmp_path, {}, shared=True))

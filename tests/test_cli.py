@@ -1,0 +1,164 @@
+"""The command line with wrong input: one paragraph that says what to do, and exit code 1."""
+
+import shutil
+
+import pytest
+import yaml
+
+from ocvf_lmp.cli import main
+from ocvf_lmp.config import load_config
+
+
+def changed(tmp_path, root, **changes):
+    """A copy of the shipped configuration with some entries replaced."""
+    content = yaml.safe_load((root / "inputs" / "bto.yaml").read_text())
+    content["prior"] = str(root / "data" / "prior" / "bto_pbesol.pt")
+    for state in content["states"]:
+        for target in state["targets"]:
+            target["pdf"] = str(root / "inputs" / target["pdf"])
+    content |= changes
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def fails(capsys, *arguments) -> str:
+    """Runs a command that must fail; its message."""
+    assert main([str(a) for a in arguments]) == 1
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "error: expected" in message
+    return message
+
+
+def with_target(root, **target):
+    return [{"temperature": 100, "targets": [target]}]
+
+
+def test_the_shipped_configuration_is_valid(root):
+    config = load_config(root / "inputs" / "bto.yaml")
+    assert config.prior.is_file()
+    quick = load_config(root / "inputs" / "bto.yaml", quick=True)
+    assert quick.training.epochs < config.training.epochs
+
+
+def test_no_configuration(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert "inputs/bto.yaml" in fails(capsys, "train")
+
+
+def test_a_typo_and_a_negative_value_are_both_named(tmp_path, root, capsys):
+    path = changed(tmp_path, root, training={"epoch": 3, "learning_rate": -1.0})
+    message = fails(capsys, "train", path, "--run", tmp_path / "run")
+    assert "training.epoch: Extra inputs are not permitted" in message
+    assert "training.learning_rate" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_gr_file(tmp_path, root, capsys):
+    path = changed(tmp_path, root, states=with_target(root, pdf="nowhere.gr"))
+    assert "nowhere.gr" in fails(capsys, "train", path, "--run", tmp_path / "run")
+
+
+def test_a_gr_file_of_other_species(tmp_path, root, capsys):
+    source = root / "data" / "world" / "BaTiO3_SYNTHETIC_xray_100K.gr"
+    wrong = tmp_path / "srtio3.gr"
+    wrong.write_text(source.read_text().replace("BaTiO3", "SrTiO3"))
+    path = changed(tmp_path, root, states=with_target(root, pdf=str(wrong)))
+    assert "composition" in fails(capsys, "train", path, "--run", tmp_path / "run")
+
+
+def test_a_gr_file_in_nanometres(tmp_path, root, capsys):
+    source = root / "data" / "world" / "BaTiO3_SYNTHETIC_xray_100K.gr"
+    lines = []
+    for line in source.read_text().splitlines():
+        words = line.split()
+        if words and not line.startswith("#"):
+            words[0] = f"{float(words[0]) / 10:.6f}"
+            line = " ".join(words)
+        lines.append(line)
+    wrong = tmp_path / "nm.gr"
+    wrong.write_text("\n".join(lines) + "\n")
+    path = changed(tmp_path, root, states=with_target(root, pdf=str(wrong)))
+    assert "nm" in fails(capsys, "train", path, "--run", tmp_path / "run")
+
+
+def test_a_malformed_gr_file(tmp_path, root, capsys):
+    wrong = tmp_path / "bad.gr"
+    wrong.write_text("# r G\n1.0 0.5\nnot a number\n")
+    path = changed(tmp_path, root, states=with_target(root, pdf=str(wrong)))
+    assert "bad.gr" in fails(capsys, "train", path, "--run", tmp_path / "run")
+
+
+def test_a_truncated_prior(tmp_path, root, capsys):
+    prior = tmp_path / "prior.pt"
+    prior.write_bytes((root / "data" / "prior" / "bto_pbesol.pt").read_bytes()[:9000])
+    path = changed(tmp_path, root, prior=str(prior))
+    assert "truncated" in fails(capsys, "train", path, "--run", tmp_path / "run")
+
+
+def test_a_run_folder_of_another_configuration_is_not_overwritten(tmp_path, root, capsys):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("name: other\n")
+    message = fails(capsys, "train", changed(tmp_path, root), "--run", folder)
+    assert "--fresh" in message
+    assert (folder / "config.yaml").read_text() == "name: other\n"
+
+
+def test_export_without_a_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert "ocvf-lmp train" in fails(capsys, "export", "model.pt")
+
+
+def test_export_of_an_unfinished_run(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text("name: x\n")
+    message = fails(capsys, "export", tmp_path / "model.pt", "--run", tmp_path)
+    assert "resumes" in message
+
+
+def test_export_of_the_prior_can_be_read_back(tmp_path, root, capsys):
+    prior = root / "data" / "prior" / "bto_pbesol.pt"
+    model = tmp_path / "model.pt"
+    assert main(["export", str(model), "--potential", str(prior)]) == 0
+    assert "Ba Ti O" in capsys.readouterr().out
+    assert main(["info", str(model)]) == 0
+    assert "cutoff" in capsys.readouterr().out
+
+
+def test_check_of_a_truncated_model(tmp_path, root, capsys):
+    prior = root / "data" / "prior" / "bto_pbesol.pt"
+    model = tmp_path / "model.pt"
+    main(["export", str(model), "--potential", str(prior)])
+    capsys.readouterr()
+    model.write_bytes(model.read_bytes()[:-4000])
+    assert "export" in fails(capsys, "check", model)
+
+
+def test_pretrain_without_energies(tmp_path, capsys):
+    data = tmp_path / "bare.extxyz"
+    data.write_text(
+        '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3 pbc="T T T"\nO 0 0 0\n'
+    )
+    message = fails(capsys, "pretrain", "--data", data, "--out", tmp_path / "run")
+    assert "energy and forces" in message
+
+
+def test_info_of_a_missing_file(tmp_path, capsys):
+    fails(capsys, "info", tmp_path / "nothing.pt")
+
+
+def test_wrong_usage_is_exit_code_two(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["trian"])
+    assert stopped.value.code == 2
+
+
+def test_info_reads_every_kind_of_shipped_file(root, tmp_path, capsys):
+    gr = root / "data" / "world" / "BaTiO3_SYNTHETIC_neutron_100K.gr"
+    prior = root / "data" / "prior" / "bto_pbesol.pt"
+    copy = tmp_path / "prior.pt"
+    shutil.copy(prior, copy)
+    assert main(["info", str(gr), str(copy)]) == 0
+    shown = capsys.readouterr().out
+    assert "SYNTHETIC" in shown.upper()
+    assert "dimenet" in shown
