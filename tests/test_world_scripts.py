@@ -137,7 +137,15 @@ def test_the_cubic_cell_of_the_world_is_free_of_pressure_at_its_lattice_constant
     """a0 = 3.985 Å with the chosen cutoffs; 3.9842 Å at 14 Å, 3.9902 Å if 8 Å cut all terms."""
 
     def pressure(a0, *more):
-        variables = (("mode", "static"), ("size", "4"), ("off", "0"), ("a0", str(a0)), *more)
+        variables = (
+            ("mode", "static"),
+            ("size", "4"),
+            ("offx", "0"),
+            ("offy", "0"),
+            ("offz", "0"),
+            ("a0", str(a0)),
+            *more,
+        )
         text = run_lmp(folder, tmp_path, *variables)
         match = re.search(r"press_bar (\S+)", text)
         assert match
