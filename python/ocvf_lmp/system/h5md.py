@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 
@@ -20,6 +19,7 @@ from ocvf_lmp.files import write_atomically
 from ocvf_lmp.system.h5md_layout import (
     BLOCK,
     GROUP,
+    H5,
     UNITS,
     complete_steps,
     elements_of,
@@ -64,7 +64,7 @@ class H5mdWriter:
         if restart_step is None or not self.path.exists():
             write_atomically(self.path, lambda partial: start_file(partial, structure, author))
         self._file = open_file(self.path, structure)
-        self._values: dict[str, h5py.Dataset] = {}
+        self._values: dict[str, H5] = {}
         self._find_elements()
         self._steps = complete_steps(self._file)
         self._capacity = min((len(data) for data in time_dependent(self._file)), default=0)
@@ -119,7 +119,7 @@ class H5mdWriter:
         if velocities is not None:
             values[f"{GROUP}/velocity"] = _array(velocities)
         for name, number in (observables or {}).items():
-            values[f"observables/{name}"] = np.float64(number)
+            values[f"observables/{name}"] = np.asarray(number, dtype=np.float64)
         if self._values:
             self._check(step, values)
         n = self.n_frames

@@ -9,12 +9,16 @@ import os
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from ocvf_lmp.errors import DataError
 from ocvf_lmp.system.structure import Structure
+
+H5 = Any
+"""A file, group or data set of h5py, whose types do not say which of them a path leads to."""
 
 GROUP = "particles/all"
 UNITS = {
@@ -32,7 +36,7 @@ BLOCK = 32
 """Frames by which data sets grow."""
 
 
-def time_dependent(file: h5py.File) -> Iterator[h5py.Dataset]:
+def time_dependent(file: H5) -> Iterator[H5]:
     """All data sets of a file that grow with the number of frames."""
     elements = list(elements_of(file))
     if elements:
@@ -42,12 +46,12 @@ def time_dependent(file: h5py.File) -> Iterator[h5py.Dataset]:
         yield file[f"{element}/value"]
 
 
-def count_frames(file: h5py.File) -> int:
+def count_frames(file: H5) -> int:
     """Number of complete frames: the last one may be missing in some data sets."""
     return len(complete_steps(file))
 
 
-def complete_steps(file: h5py.File) -> list[int]:
+def complete_steps(file: H5) -> list[int]:
     """Steps of the complete frames."""
     n = min((len(data) for data in time_dependent(file)), default=0)
     steps = file[f"{GROUP}/position/step"][:n] if n else np.zeros(0, int)
@@ -55,7 +59,7 @@ def complete_steps(file: h5py.File) -> list[int]:
     return steps[: missing[0] if len(missing) else n].tolist()
 
 
-def elements_of(file: h5py.File) -> Iterator[str]:
+def elements_of(file: H5) -> Iterator[str]:
     """Names of the time-dependent elements of a file."""
     for name in ("position", "box/edges", "velocity"):
         if f"{GROUP}/{name}/value" in file:
@@ -72,7 +76,8 @@ def start_file(path: Path, structure: Structure, author: str) -> None:
         release = "unknown"
     atoms = structure.to_ase()
     names = dict(zip(atoms.get_chemical_symbols(), atoms.numbers.tolist(), strict=True))
-    with h5py.File(path, "w", locking=False) as file:
+    with h5py.File(path, "w", locking=False) as opened:
+        file: H5 = opened
         head = file.create_group("h5md")
         head.attrs["version"] = np.array([1, 1])
         head.create_group("author").attrs["name"] = author
@@ -89,14 +94,14 @@ def start_file(path: Path, structure: Structure, author: str) -> None:
         file.create_group("observables")
 
 
-def open_file(path: Path, structure: Structure) -> h5py.File:
+def open_file(path: Path, structure: Structure) -> H5:
     """Opens a file to go on with it.
 
     Raises:
         DataError: the file is damaged, or holds other atoms than the structure.
     """
     try:
-        file = h5py.File(path, "r+", locking=False)
+        file: H5 = h5py.File(path, "r+", locking=False)
         numbers = file[f"{GROUP}/species"][()]
         count_frames(file)
     except (OSError, KeyError, RuntimeError, ValueError) as reason:
@@ -113,9 +118,7 @@ def open_file(path: Path, structure: Structure) -> h5py.File:
     return file
 
 
-def growing(
-    group: h5py.Group, name: str, shape: tuple[int, ...], fill: np.generic, unit: str | None
-) -> h5py.Dataset:
+def growing(group: H5, name: str, shape: tuple[int, ...], fill: np.generic, unit: str | None) -> H5:
     """A data set for one value a frame, whose space is taken as soon as it grows."""
     early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -129,7 +132,7 @@ def growing(
     return data
 
 
-def reserve(file: h5py.File, n_bytes: int) -> None:
+def reserve(file: H5, n_bytes: int) -> None:
     """Makes sure of disk space: HDF5 itself leaves a damaged file where it runs out of it.
 
     Raises:

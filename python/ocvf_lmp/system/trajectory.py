@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
 from ocvf_lmp.errors import DataError
-from ocvf_lmp.system.h5md_layout import GROUP, complete_steps
+from ocvf_lmp.system.h5md_layout import GROUP, H5, complete_steps
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -66,7 +66,7 @@ class Trajectory:
             atoms = Atoms(self.symbols, self.positions[k], cell=self.cells[k], pbc=True)
             atoms.info = {"step": int(self.step[k]), "time": float(self.time[k])}
             atoms.info |= {name: float(v[k]) for name, v in self.observables.items()}
-            atoms.set_masses(self.masses)
+            atoms.set_masses(self.masses)  # pyright: ignore[reportArgumentType]
             if self.velocities is not None:
                 from ase.units import fs  # noqa: PLC0415
 
@@ -100,13 +100,13 @@ def read_trajectory(path: str | Path, every: int = 1, atoms: bool = True) -> Tra
         ) from reason
 
 
-def _read(file: h5py.File, chosen: slice, atoms: bool) -> Trajectory:
+def _read(file: H5, chosen: slice, atoms: bool) -> Trajectory:
     group = file[GROUP]
     species = group["species"]
     names = {number: name for name, number in (h5py.check_enum_dtype(species.dtype) or {}).items()}
     symbols = tuple(names[int(k)] for k in species[()])
     who, creator = file["h5md/author"].attrs["name"], file["h5md/creator"].attrs
-    shared = {
+    shared: dict[str, Any] = {
         "symbols": symbols,
         "masses": group["mass"][()],
         "author": str(who),

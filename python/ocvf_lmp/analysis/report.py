@@ -1,0 +1,204 @@
+"""One HTML page that tells how a training went, complete in itself."""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ocvf_lmp.analysis.figures import draw_figures
+from ocvf_lmp.analysis.page import TEMPLATE
+from ocvf_lmp.analysis.report_tables import lattice_page, loss_page, production_page, target_page
+from ocvf_lmp.analysis.runfolder import RunFolder, read_run
+from ocvf_lmp.analysis.style import style
+from ocvf_lmp.analysis.tables import loss_table
+from ocvf_lmp.errors import OcvfError
+from ocvf_lmp.files import write_atomically
+from ocvf_lmp.potential.weights import read_header
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SYNTHETIC = (
+    "PDF targets marked SYNTHETIC were not measured: they were computed from a simulation of"
+    " another model, which stands for the experiment. Agreement with them shows that the method"
+    " works, not that the corrected model describes the real material."
+)
+
+CAPTIONS = {
+    "pdfs": (
+        "Pair distribution functions",
+        "G(r) of the target (grey), of the prior (dashed) and of the corrected model (blue);"
+        " below each, simulated minus target, with the band of the target's standard error.",
+    ),
+    "partials": (
+        "Partial pair distribution functions",
+        "g(r) of every pair of species before and after training. Reference partials, where"
+        " shown, were kept aside: the training has not seen them.",
+    ),
+    "training": (
+        "The training",
+        "Diamonds are measurements by longer runs without gradients, before the first and after"
+        " the last epoch; the curves are averages over the short windows of training. Crosses in"
+        " (d): longest window over which the adjoint still carries a signal; a gradient from a"
+        " longer one is not used.",
+    ),
+    "lattice": (
+        "Lattice parameters",
+        "Mean lengths and angles of the pseudocubic unit cell. Lines join states of the same kind"
+        " and are no interpolation; symbols are moved apart sideways.",
+    ),
+    "cell": (
+        "Cell and temperature in time",
+        "Equilibration and measurement of the prior, training (shaded; one point a window),"
+        " relaxation and measurement of the corrected model.",
+    ),
+    "production": (
+        "Production run in LAMMPS",
+        "Cell and temperature from the thermodynamic output of LAMMPS with the exported model.",
+    ),
+}
+
+
+ORDER = (
+    "loss", "targets", "pdfs", "lattice-table", "lattice", "partials", "training", "cell",
+    "production-table", "production",
+)  # fmt: skip
+"""Of the tables and figures on the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A number to be seen first; `tone` is a class of the page's style."""
+
+    value: str
+    label: str
+    tone: str = ""
+
+
+def write_report(
+    run_folder: str | Path, out: str | Path | None = None, log: str | Path | None = None
+) -> Path:
+    """Writes the report of a training run, finished or not.
+
+    Args:
+        run_folder: of `ocvf-lmp train`.
+        out: HTML file; by default ``report.html`` in the run folder.
+        log: LAMMPS log of a run with the trained model, if it is not in the run folder.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        DataError: the folder holds no run, or `log` cannot be read.
+        OcvfError: the page cannot be written.
+    """
+    run = read_run(run_folder, log)
+    path = Path(out) if out is not None else run.path / "report.html"
+    text = render(run)
+    write_atomically(path, lambda partial: _write(partial, text))
+    return path
+
+
+def render(run: RunFolder) -> str:
+    """The page as text."""
+    from jinja2 import Environment  # noqa: PLC0415 (only reports need it)
+
+    template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE)
+    pages = (loss_page(run), target_page(run), lattice_page(run), production_page(run))
+    figures = [_figure(name, figure) for name, figure in draw_figures(run)]
+    blocks = {page.name: page for page in pages if page is not None}
+    blocks |= {figure["name"]: figure for figure in figures}
+    return template.render(
+        title=f"Training report: {run.name}",
+        subtitle=_subtitle(run),
+        synthetic=SYNTHETIC if run.synthetic else "",
+        missing=run.missing,
+        problems=run.problems,
+        cards=_cards(run),
+        blocks=[blocks[name] for name in ORDER if name in blocks],
+        provenance=_provenance(run),
+        configuration=yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True)
+        if run.config
+        else "",
+    )
+
+
+def _subtitle(run: RunFolder) -> str:
+    states = ", ".join(state.name for state in run.states) or "no states"
+    planned = f" of {run.epochs_planned}" if run.epochs_planned else ""
+    atoms = "×".join(map(str, run.repeat))
+    name = run.path.resolve().name
+    return f"{states} · {run.epochs}{planned} epochs · {atoms} unit cells · {name}"
+
+
+def _cards(run: RunFolder) -> list[Card]:
+    cards = []
+    for row in loss_table(run):
+        if row.change is not None:
+            tone = "" if not row.significant else "better" if row.change < 0 else "worse"
+            cards.append(Card(_percent(row.change), f"loss at {row.state}", tone))
+        elif row.before is not None:
+            cards.append(Card(f"{row.before:.3g}", f"loss of the prior at {row.state}"))
+    records = [m for state in run.states for m in state.metrics]
+    if records:
+        used = sum(bool(m.get("updated", True)) for m in records)
+        cards.append(Card(f"{used}/{len(records)}", "windows whose gradient was used"))
+        length = sum(m.get("window_ps", 0) for m in records)
+        cards.append(Card(f"{length:.3g} ps", "trained through"))
+    return cards
+
+
+def _figure(name: str, figure: "Figure") -> dict[str, Any]:
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    title, caption = CAPTIONS[name]
+    return {
+        "name": name,
+        "title": title,
+        "caption": caption,
+        "width": round(130 * figure.get_figwidth()),
+        "data": base64.b64encode(buffer.getvalue()).decode(),
+    }
+
+
+def _provenance(run: RunFolder) -> list[tuple[str, str]]:
+    rows = [
+        ("Run folder", str(run.path.resolve())),
+        ("Report written", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
+    ]
+    rows += [("Prior", str(run.config["prior"]))] if run.config.get("prior") else []
+    measured = [e for state in run.states for e in state.evaluations.values()]
+    sources = {pdf.source: pdf.synthetic for e in measured for pdf in e.pdfs}
+    for source, synthetic in sources.items():
+        rows.append(("PDF target", f"{source} ({'SYNTHETIC' if synthetic else 'measured'})"))
+    goals = {state.goal.source for state in run.states if state.goal and state.goal.source}
+    rows += [("Lattice target", goal) for goal in sorted(goals)]
+    for path in run.potentials:
+        rows.append((f"Potential {path.name}", _of_potential(path)))
+    if run.log is not None:
+        end = "finished" if run.log.finished else "did not come to its regular end"
+        rows.append(("LAMMPS log", f"{run.log.path} ({run.log.version}; {end})"))
+    return rows
+
+
+def _of_potential(path: Path) -> str:
+    try:
+        made: Mapping[str, Any] = read_header(path)["provenance"]
+    except OcvfError as reason:
+        return str(reason)
+    shown = {k: v for k, v in made.items() if isinstance(v, str | int | float | list)}
+    return ", ".join(f"{k} {v}" for k, v in shown.items()) or "no provenance"
+
+
+def _percent(change: float) -> str:
+    return f"{change:+.1f} %".replace("-", "\N{MINUS SIGN}")
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
