@@ -11,7 +11,7 @@ LAGS = torch.arange(400, -1, -1).double()
 @pytest.mark.parametrize("rate", [2.0, 9.0, 30.0])
 def test_exponential_growth_is_recovered_and_limits_the_window(rate):
     noise = 1.0 + 0.3 * torch.sin(LAGS)
-    found = horizon(torch.exp(rate * LAGS * 1e-3) * noise, 1e-3)
+    found = horizon(LAGS * torch.exp(rate * LAGS * 1e-3) * noise, 1e-3)
     assert found.rate == pytest.approx(rate, abs=0.3)
     assert found.usable == pytest.approx(3.0 / found.rate)
     assert found.length == pytest.approx(0.4)

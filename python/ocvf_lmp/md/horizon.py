@@ -16,7 +16,7 @@ class Horizon:
     """Growth of the adjoint over a window.
 
     Attributes:
-        rate: growth rate of the adjoint's norm over the earlier half of the window, 1/ps.
+        rate: exponential growth rate of the adjoint's norm, 1/ps.
         length: length of the window, ps.
         usable: estimate of the longest usable window, ps (infinite without growth).
     """
@@ -38,22 +38,25 @@ class Horizon:
 def horizon(norms: torch.Tensor, timestep: float, e_folds: float = 3.0) -> Horizon:
     """Estimates the usable window from the adjoint's norm along a trajectory.
 
-    The rate is the slope of log norm against time on the earlier half of the steps, where the
-    transients of the last frames have died out. Regular motion gives the norm a power of the lag,
-    whose slope there is about 1.4 times the power over the length: less than three e-folds.
+    The norm collects the frames it has passed, so regular motion lets it grow at least like the lag
+    (the time to the end). The rate is the slope of log(norm/lag) against the lag, beyond the first
+    fifth of the window, where the transients of the last frames have died out. A norm that grows
+    like the square of the lag gives two e-folds over the window, whatever its length, and passes.
+    One trajectory gives the rate to within a factor of about two.
 
     Args:
         norms: norm of the adjoint at steps 0 ... n, (n + 1,).
         timestep: ps.
         e_folds: growth beyond which the gradient counts as noise.
     """
-    length = (len(norms) - 1) * timestep
-    early = norms[: max(2, len(norms) // 2 + 1)].double()
-    usable = (early > 0) & torch.isfinite(early)
-    if int(usable.sum()) < 2:
+    n_steps = len(norms) - 1
+    length = n_steps * timestep
+    lag = torch.arange(n_steps, -1, -1, dtype=torch.float64, device=norms.device)
+    used = (lag >= max(1.0, 0.2 * n_steps)) & (norms > 0) & torch.isfinite(norms)
+    if int(used.sum()) < 2:
         return Horizon(0.0, length, math.inf)
-    time = torch.arange(len(early), dtype=torch.float64, device=early.device)[usable] * timestep
-    logs = early[usable].log()
+    logs = (norms.double()[used] / lag[used]).log()
+    time = lag[used] * timestep
     time = time - time.mean()
-    rate = -float((time * logs).sum() / time.square().sum())
+    rate = float((time * logs).sum() / time.square().sum())
     return Horizon(rate, length, e_folds / rate if rate > 0 else math.inf)
