@@ -47,7 +47,7 @@ class DynamicsConfig(_Strict):
 
     timestep: Annotated[float, Field(gt=0, le=0.01)] = Field(0.002, description="ps")
     t_damp: Positive = Field(0.1, description="time scale of the thermostat, ps")
-    p_damp: Positive = Field(0.3, description="time scale of the barostat, ps")
+    p_damp: Positive = Field(0.1, description="time scale of the barostat, ps")
     mode: Literal["flexible", "orthogonal", "isotropic", "fixed"] = "flexible"
 
 
@@ -99,7 +99,8 @@ class TrainingConfig(_Strict):
     min_window: Count = 20
     sample_every: Count = 10
     memory: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    learning_rate: Positive = 2.0e-3
+    learning_rate: Positive = Field(0.02, description="length of a step in parameter space")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.8
     equilibration: Count = 1000
     evaluation: Count = 2000
     evaluate_every: Count = 20

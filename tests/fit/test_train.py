@@ -22,7 +22,7 @@ from ocvf_lmp.system.structure import perovskite
 SYMBOLS = ("Ba", "Ti", "O")
 PLAN = TrainingPlan(
     epochs=3, window=20, min_window=10, sample_every=5, equilibration=10, evaluation=20,
-    evaluate_every=4, learning_rate=0.01, anchor_every=10,
+    evaluate_every=4, learning_rate=0.05, anchor_every=10,
 )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_the_correction_starts_at_exactly_zero(prior, tmp_path):
 def test_the_gradient_step_lowers_the_loss_of_the_same_window(prior, tmp_path):
     found = trainer(prior, tmp_path, plan=TrainingPlan(
         epochs=1, window=40, min_window=10, sample_every=5, memory=0.0, equilibration=10,
-        evaluation=20, evaluate_every=4, learning_rate=0.002,
+        evaluation=20, evaluate_every=4, learning_rate=1e-4,
     ))  # fmt: skip
     site = found.sites[0]
     from ocvf_lmp.md.adjoint import adjoint_gradient
@@ -113,7 +113,7 @@ def test_the_gradient_step_lowers_the_loss_of_the_same_window(prior, tmp_path):
         )  # fmt: skip
 
     before = window()
-    found._add_gradients(site, before.gradients)
+    found._add_gradients(site, before.gradients, 1.0)
     found.optimizer.step()
     assert window().loss < before.loss
 

@@ -42,7 +42,9 @@ class TrainingPlan:
         memory: share of what was measured before in the averages at which the loss is taken, 0 to
             < 1. A single window is too short to know an average by: its cell alone breathes by
             more than the model is wrong. The averages start with the measurement of the prior.
-        learning_rate: of Adam; a cosine takes it to a tenth at the end.
+        learning_rate: length of an epoch's step in the space of the parameters, for a gradient of
+            its usual size; a cosine takes it to a tenth at the end.
+        momentum: of the descent.
         equilibration: steps before the first and after the last measurement of a state.
         evaluation: steps of these measurements.
         evaluate_every: steps between their frames.
@@ -57,7 +59,8 @@ class TrainingPlan:
     min_window: int = 20
     sample_every: int = 10
     memory: float = 0.9
-    learning_rate: float = 2.0e-3
+    learning_rate: float = 0.02
+    momentum: float = 0.8
     equilibration: int = 1000
     evaluation: int = 2000
     evaluate_every: int = 20

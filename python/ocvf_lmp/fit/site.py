@@ -32,6 +32,7 @@ class Site:
         pooled: averages pooled over windows.
         stage: new, equilibrated, training, relaxed, done.
         steps: run so far.
+        usual_square: running mean of the squared gradient norm.
     """
 
     point: StatePoint
@@ -43,6 +44,7 @@ class Site:
     pooled: dict[str, Tensor] = field(default_factory=dict)
     stage: str = "new"
     steps: int = 0
+    usual_square: float = 0.0
 
     @classmethod
     def at_start(cls, point: StatePoint, model: Corrected, plan: TrainingPlan) -> "Site":
@@ -80,6 +82,12 @@ class Site:
         shorter = max(plan.min_window, min(usable, self.window - plan.sample_every))
         self.window = max(shorter // plan.sample_every, 1) * plan.sample_every
 
+    def gradient_scale(self, norm: float) -> float:
+        """The usual norm of this state's gradients, or this one's where it is larger."""
+        old = self.usual_square
+        self.usual_square = norm**2 if old == 0.0 else 0.8 * old + 0.2 * min(norm**2, 4.0 * old)
+        return max(math.sqrt(self.usual_square), norm, 1e-300)
+
     def record(
         self, result: AdjointResult, epoch: int, window: int, norm: float, rate: float
     ) -> WindowRecord:
@@ -113,6 +121,7 @@ class Site:
             "pooled": self.pooled,
             "stage": self.stage,
             "steps": self.steps,
+            "usual_square": self.usual_square,
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -120,6 +129,7 @@ class Site:
         self.state = NptState(**saved["state"])
         self.window, self.pooled = saved["window"], saved["pooled"]
         self.stage, self.steps = saved["stage"], saved["steps"]
+        self.usual_square = saved["usual_square"]
 
     def _pool(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not self.pooled or self.keep == 0.0:

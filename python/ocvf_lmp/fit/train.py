@@ -61,8 +61,8 @@ class Trainer:
             for point in states
         ]
         parameters = {id(p): p for m in corrections.values() for p in m.parameters()}
-        self.optimizer = torch.optim.Adam(
-            list(parameters.values()), lr=plan.learning_rate, betas=(0.9, 0.99)
+        self.optimizer = torch.optim.SGD(
+            list(parameters.values()), lr=plan.learning_rate, momentum=plan.momentum
         )
         self.epoch, self.refused = 0, 0
         content = logbook.resume()
@@ -194,15 +194,22 @@ class Trainer:
         site.advance(result)
         site.adapt_window(result, plan)
         if result.horizon.trusted:
-            self._add_gradients(site, result.gradients)
+            self._add_gradients(site, result.gradients, norm)
         rate = self.optimizer.param_groups[0]["lr"]
         return site.record(result, self.epoch + 1, window, norm, rate)
 
-    def _add_gradients(self, site: Site, gradients: Mapping[str, Tensor]) -> None:
+    def _add_gradients(self, site: Site, gradients: Mapping[str, Tensor], norm: float) -> None:
+        """Adds a state's gradient in units of its usual norm, so that every state counts.
+
+        One scale for all parameters: their relative sizes say which ones matter. (Scaling each
+        by its own, as Adam does, would move the many whose gradient is only noise as far as the
+        few that carry the signal.)
+        """
         parameters = dict(site.model.named_parameters())
+        scale = site.point.weight / site.gradient_scale(norm)
         for name, slope in gradients.items():
             parameter = parameters[name]
-            slope = site.point.weight * slope
+            slope = scale * slope
             parameter.grad = slope if parameter.grad is None else parameter.grad + slope
 
     def _decay(self) -> float:

@@ -93,7 +93,8 @@ class InteractionBlock(nn.Module):
 
     def gather(self, contributions: Tensor, harmonics: list[Tensor]) -> list[Tensor]:
         """The bracket: one (rows, 2l+1, n_angular) tensor for each l."""
-        return [y.transpose(1, 2) @ contributions[:, :, order] for order, y in enumerate(harmonics)]
+        orders = contributions.unbind(dim=-2)
+        return [y.transpose(1, 2) @ x for y, x in zip(harmonics, orders, strict=True)]
 
     def advance(self, message: Tensor, angular: Tensor) -> Tensor:
         """Residual update of the messages by the angular sums (without the k = i term)."""
