@@ -23,7 +23,7 @@ from ocvf_lmp.md.state import initial_state
 from ocvf_lmp.observables.lattice import lattice_parameters
 from ocvf_lmp.potential.repulsion import Repulsion
 from ocvf_lmp.system.h5md import H5mdWriter
-from ocvf_lmp.system.structure import Structure, perovskite
+from ocvf_lmp.system.structure import perovskite
 
 REPEAT = (2, 2, 2)
 SYMBOLS = ("Ba", "Ti", "O")
@@ -220,10 +220,6 @@ def write_run(
     if log:
         write_lammps_log(folder / "lammps" / "log.lammps")
     return folder
-
-
-def small_structure() -> Structure:
-    return perovskite(SYMBOLS, (1, 1, 1), (4.0, 4.0, 4.0))
 
 
 if __name__ == "__main__":

@@ -232,6 +232,13 @@ def test_a_full_disk_raises_an_os_error_and_keeps_earlier_frames(tmp_path: Path)
     assert len(read_trajectory(path)) == n + 2
 
 
+def test_a_closed_file_takes_no_more_space_than_its_data_need(tmp_path: Path):
+    write(tmp_path / "t.h5", range(1, 301))
+    data = 300 * 8 * (30 + 9 + 2 + 2)
+    assert (tmp_path / "t.h5").stat().st_size < 2 * data  # chunks of small arrays have an index
+    assert len(read_trajectory(tmp_path / "t.h5")) == 300
+
+
 def test_every_and_atoms_thin_out_what_is_read(tmp_path: Path):
     write(tmp_path / "t.h5", range(1, 11))
     found = read_trajectory(tmp_path / "t.h5", every=4, atoms=False)

@@ -107,8 +107,7 @@ def read_evaluation(path: Path, scores: Mapping[str, Any]) -> Evaluation:
         DataError: the file is missing or damaged.
     """
     try:
-        with np.load(path) as content:
-            data = {name: content[name] for name in content.files}
+        data = _load(path)
         return Evaluation(
             float(scores["loss"]),
             float(scores.get("loss_error", np.nan)),
@@ -142,21 +141,26 @@ def read_reference(
     (``partials_{temperature}K.npz``).
     """
     for stage in evaluations:
-        with np.load(folder / f"evaluation_{stage}_{state}.npz") as content:
-            if "reference_partials" in content.files:
-                data = {name: content[name] for name in content.files}
-                return _partials(data, "reference_partials")
+        data = _load(folder / f"evaluation_{stage}_{state}.npz")
+        if "reference_partials" in data:
+            return _partials(data, "reference_partials")
     for target in entry.get("targets") or ():
         if not target.get("pdf"):
             continue
         path = Path(target["pdf"]).parent / f"partials_{float(entry['temperature']):g}K.npz"
         try:
-            with np.load(path) as content:
-                pairs = tuple(str(p) for p in content["pairs"])
-                return Partials(content["r"], content["g"].astype(float), pairs)
+            data = _load(path)
+            pairs = tuple(str(p) for p in data["pairs"])
+            return Partials(data["r"], data["g"].astype(float), pairs)
         except (OSError, KeyError, ValueError, zipfile.BadZipFile):
             continue
     return None
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file, which is closed also if it is damaged."""
+    with path.open("rb") as handle, np.load(handle) as content:
+        return {name: content[name] for name in content.files}
 
 
 def _partials(data: Mapping[str, np.ndarray], name: str) -> Partials | None:

@@ -63,7 +63,8 @@ def lattice_figure(run: RunFolder) -> "Figure | None":
         The figure, or None where nothing was measured.
     """
     rows, names = lattice_table(run), {s.name: s.temperature for s in run.states}
-    if not rows or any(t is None for t in names.values()):
+    measured = any(row.what != "target" for row in rows)
+    if not measured or any(t is None for t in names.values()):
         return None
     looks = {
         "before": ("s", BEFORE, "prior (before)"),

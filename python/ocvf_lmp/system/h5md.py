@@ -21,6 +21,7 @@ from ocvf_lmp.system.h5md_layout import (
     GROUP,
     H5,
     UNITS,
+    close,
     complete_steps,
     elements_of,
     growing,
@@ -82,7 +83,7 @@ class H5mdWriter:
     ) -> None:
         try:
             self._resize(self.n_frames)
-            self._file.close()
+            close(self._file)
         except (OSError, RuntimeError) as reason:
             if value is None:
                 raise OSError(f"{self.path} could not be closed: {reason}") from reason

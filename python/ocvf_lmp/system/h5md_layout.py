@@ -139,12 +139,20 @@ def reserve(file: H5, n_bytes: int) -> None:
         OSError: there is not as much; the file is intact.
     """
     handle = os.open(file.filename, os.O_RDWR)
-    end = os.fstat(handle).st_size
+    size, end = os.fstat(handle).st_size, file.id.get_filesize()
     try:
         os.posix_fallocate(handle, end, n_bytes)
     except OSError:
         with contextlib.suppress(OSError):
-            os.ftruncate(handle, end)
+            os.ftruncate(handle, size)
         raise
     finally:
         os.close(handle)
+
+
+def close(file: H5) -> None:
+    """Closes a file and gives back what was reserved and not used."""
+    file.flush()
+    path, end = file.filename, file.id.get_filesize()  # does not count what was reserved
+    file.close()
+    os.truncate(path, end)
