@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -177,6 +178,16 @@ def test_a_run_folder_states_losses_and_what_is_missing(finished_run, unfinished
     found = describe_file(unfinished_run, READERS)
     assert dict(found.rows)["status"] == "not finished"
     assert sum(p.startswith("missing") for p in found.problems) == 3
+
+
+def test_a_run_whose_loss_has_risen_says_so(finished_run, tmp_path):
+    for path in finished_run.glob("*.npz"):
+        shutil.copy(path, tmp_path)
+    scores = json.loads((finished_run / "evaluation.json").read_text())
+    scores["after"]["100K"]["loss"] = 3.0 * scores["before"]["100K"]["loss"]
+    (tmp_path / "evaluation.json").write_text(json.dumps(scores))
+    assert "100K: the loss has risen" in problems_of(tmp_path)
+    assert "300K: the loss" not in problems_of(tmp_path)
 
 
 def test_a_damaged_file_of_any_kind_is_an_error_that_says_what_to_do(

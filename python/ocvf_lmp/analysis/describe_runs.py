@@ -6,7 +6,7 @@ import numpy as np
 
 from ocvf_lmp.analysis.description import Description, formula, span
 from ocvf_lmp.analysis.runfolder import RunFolder, RunState, read_run
-from ocvf_lmp.analysis.tables import block_error
+from ocvf_lmp.analysis.tables import block_error, loss_table
 from ocvf_lmp.analysis.thermo_log import read_log
 from ocvf_lmp.system.trajectory import Trajectory, read_trajectory
 
@@ -133,9 +133,10 @@ def _training_problems(run: RunFolder) -> list[str]:
                 f"{state.name}: the gradient of {used.count(False)} of {len(used)} windows was"
                 " refused; shorten training.window"
             )
-        before, after = state.before, state.after
-        if before and after and after.loss > before.loss:
-            problems.append(f"{state.name}: the loss has not fallen")
+    for row in loss_table(run):
+        if row.change is not None and row.change >= 0:
+            words = "has risen" if row.significant else "has not fallen (within its error)"
+            problems.append(f"{row.state}: the loss {words}")
     return problems
 
 

@@ -176,7 +176,8 @@ def _provenance(run: RunFolder) -> list[tuple[str, str]]:
     measured = [e for state in run.states for e in state.evaluations.values()]
     sources = {pdf.source: pdf.synthetic for e in measured for pdf in e.pdfs}
     for source, synthetic in sources.items():
-        rows.append(("PDF target", f"{source} ({'SYNTHETIC' if synthetic else 'measured'})"))
+        label = "SYNTHETIC" if synthetic else "measured"
+        rows.append(("PDF target", source if label in source else f"{source} ({label})"))
     goals = {state.goal.source for state in run.states if state.goal and state.goal.source}
     rows += [("Lattice target", goal) for goal in sorted(goals)]
     for path in run.potentials:
