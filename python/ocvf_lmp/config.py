@@ -92,15 +92,15 @@ class TrainingConfig(_Strict):
     """How the correction is optimised; lengths in steps of the twin."""
 
     correction: Literal["shared", "separate"] = Field(
-        "shared", description="one correction for all states, or one for each"
+        "separate", description="one correction for each state, or one for all"
     )
     epochs: Count = 30
     window: Count = Field(100, description="steps a gradient goes back through")
     min_window: Count = 20
     sample_every: Count = 10
-    memory: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    learning_rate: Positive = Field(0.02, description="length of a step in parameter space")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.8
+    memory: Annotated[float, Field(ge=0, lt=1)] = 0.8
+    learning_rate: Positive = Field(0.04, description="length of a step in parameter space")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
     equilibration: Count = 1000
     evaluation: Count = 2000
     evaluate_every: Count = 20

@@ -114,6 +114,7 @@ def test_the_gradient_step_lowers_the_loss_of_the_same_window(prior, tmp_path):
 
     before = window()
     found._add_gradients(site, before.gradients, 1.0)
+    found._scale_gradients()
     found.optimizer.step()
     assert window().loss < before.loss
 

@@ -43,7 +43,7 @@ class TrainingPlan:
             < 1. A single window is too short to know an average by: its cell alone breathes by
             more than the model is wrong. The averages start with the measurement of the prior.
         learning_rate: length of an epoch's step in the space of the parameters, for a gradient of
-            its usual size; a cosine takes it to a tenth at the end.
+            the largest initial size among the states; a cosine takes it to a tenth at the end.
         momentum: of the descent.
         equilibration: steps before the first and after the last measurement of a state.
         evaluation: steps of these measurements.
@@ -58,15 +58,15 @@ class TrainingPlan:
     window: int = 100
     min_window: int = 20
     sample_every: int = 10
-    memory: float = 0.9
-    learning_rate: float = 0.02
-    momentum: float = 0.8
+    memory: float = 0.8
+    learning_rate: float = 0.04
+    momentum: float = 0.5
     equilibration: int = 1000
     evaluation: int = 2000
     evaluate_every: int = 20
     anchor_every: int = 50
     patience: int = 5
-    separate: bool = False
+    separate: bool = True
     seed: int = 1
 
     def __post_init__(self) -> None:

@@ -17,6 +17,9 @@ from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.seeding import normal, stream
 from ocvf_lmp.system.cell import volume
 
+SCALE_WINDOWS = 3
+"""Number of windows whose mean gradient norm sets the scale of a state."""
+
 
 @dataclass
 class Site:
@@ -32,7 +35,8 @@ class Site:
         pooled: averages pooled over windows.
         stage: new, equilibrated, training, relaxed, done.
         steps: run so far.
-        usual_square: running mean of the squared gradient norm.
+        usual_norm: mean norm of the gradients of the first windows.
+        windows: number of gradients used so far.
     """
 
     point: StatePoint
@@ -44,7 +48,8 @@ class Site:
     pooled: dict[str, Tensor] = field(default_factory=dict)
     stage: str = "new"
     steps: int = 0
-    usual_square: float = 0.0
+    usual_norm: float = 0.0
+    windows: int = 0
 
     @classmethod
     def at_start(cls, point: StatePoint, model: Corrected, plan: TrainingPlan) -> "Site":
@@ -82,11 +87,12 @@ class Site:
         shorter = max(plan.min_window, min(usable, self.window - plan.sample_every))
         self.window = max(shorter // plan.sample_every, 1) * plan.sample_every
 
-    def gradient_scale(self, norm: float) -> float:
-        """The usual norm of this state's gradients, or this one's where it is larger."""
-        old = self.usual_square
-        self.usual_square = norm**2 if old == 0.0 else 0.8 * old + 0.2 * min(norm**2, 4.0 * old)
-        return max(math.sqrt(self.usual_square), norm, 1e-300)
+    def restraint(self, norm: float) -> float:
+        """Factor that cuts a gradient back to twice the mean norm of the first windows."""
+        if self.windows < SCALE_WINDOWS:
+            self.usual_norm = (self.windows * self.usual_norm + norm) / (self.windows + 1)
+        self.windows += 1
+        return min(1.0, 2.0 * self.usual_norm / max(norm, 1e-300))
 
     def record(
         self, result: AdjointResult, epoch: int, window: int, norm: float, rate: float
@@ -121,7 +127,8 @@ class Site:
             "pooled": self.pooled,
             "stage": self.stage,
             "steps": self.steps,
-            "usual_square": self.usual_square,
+            "usual_norm": self.usual_norm,
+            "windows": self.windows,
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -129,7 +136,7 @@ class Site:
         self.state = NptState(**saved["state"])
         self.window, self.pooled = saved["window"], saved["pooled"]
         self.stage, self.steps = saved["stage"], saved["steps"]
-        self.usual_square = saved["usual_square"]
+        self.usual_norm, self.windows = saved["usual_norm"], saved["windows"]
 
     def _pool(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not self.pooled or self.keep == 0.0:

@@ -161,6 +161,7 @@ class Trainer:
             records.append(record)
             progress.window(record)
         if any(record.updated for record in records):
+            self._scale_gradients()
             self.optimizer.step()
             self.refused = 0
         else:
@@ -199,18 +200,26 @@ class Trainer:
         return site.record(result, self.epoch + 1, window, norm, rate)
 
     def _add_gradients(self, site: Site, gradients: Mapping[str, Tensor], norm: float) -> None:
-        """Adds a state's gradient in units of its usual norm, so that every state counts.
-
-        One scale for all parameters: their relative sizes say which ones matter. (Scaling each
-        by its own, as Adam does, would move the many whose gradient is only noise as far as the
-        few that carry the signal.)
-        """
+        """Adds a state's gradient, cut back if it is far larger than this state's usually are."""
         parameters = dict(site.model.named_parameters())
-        scale = site.point.weight / site.gradient_scale(norm)
+        weight = site.point.weight * site.restraint(norm)
         for name, slope in gradients.items():
             parameter = parameters[name]
-            slope = scale * slope
+            slope = weight * slope
             parameter.grad = slope if parameter.grad is None else parameter.grad + slope
+
+    def _scale_gradients(self) -> None:
+        """Divides all gradients by the largest initial norm of a state: one scale for everything.
+
+        Steps then shrink as the misfit does, and a state that is nearly right moves little. Scaling
+        each parameter by its own history, as Adam does, would move the many whose gradient is only
+        noise as far as the few that carry the signal.
+        """
+        scale = max(site.usual_norm * site.point.weight for site in self.sites)
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None and scale > 0.0:
+                    parameter.grad /= scale
 
     def _decay(self) -> float:
         return 0.1 + 0.45 * (1.0 + math.cos(math.pi * self.epoch / max(self.plan.epochs, 1)))
