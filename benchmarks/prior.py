@@ -8,6 +8,7 @@ frames are those of the training's own split (same seed), which the weights have
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,14 +27,14 @@ FILES = ("unipero_BaTiO3_PBEsol_train.extxyz", "alamode_BaTiO3_PBEsol_80.extxyz"
 PHASES = {"T": (0.0, 0.0, 0.1), "O": (0.0, 0.07, 0.07), "R": (0.06, 0.06, 0.06)}
 
 
-def held_out(folder: Path, potential, seed: int) -> None:
+def held_out(folder: Path, potential: Any, zeros_of: dict[str, Any], seed: int) -> None:
     """Prints the errors on the frames that were held out."""
     present = [folder / name for name in FILES if (folder / name).is_file()]
     if not present:
         print(f"no reference frames in {folder}: errors skipped")
         return
     frames = split_frames(read_frames(present, potential.symbols, potential.cutoff), seed)[2]
-    references = zeros(frames, potential)
+    references = zeros(frames, zeros_of, len(potential.symbols))
     for name, chosen in groups(frames).items():
         found = errors(potential, chosen, references)
         label = "" if name == "all" else f"_{name.split('_')[0]}"
@@ -51,17 +52,13 @@ def groups(frames: list[Frame]) -> dict[str, list[Frame]]:
     return found
 
 
-def zeros(frames: list[Frame], potential) -> dict[str, torch.Tensor]:
-    """Energy zero of each source: 0 for the potential's own, else as stored with the weights."""
-    shifts = potential.provenance.get("energy_zeros", {})
-    none = torch.zeros(len(potential.symbols), dtype=torch.float64)
-    return {
-        f.source: none + torch.tensor(shifts.get(f.source, 0.0), dtype=torch.float64)
-        for f in frames
-    }
+def zeros(frames: list[Frame], shifts: dict[str, Any], n_species: int) -> dict[str, torch.Tensor]:
+    """Energy zero of each source relative to the potential's, as stored with the weights."""
+    none = [0.0] * n_species
+    return {f.source: torch.tensor(shifts.get(f.source, none), dtype=torch.float64) for f in frames}
 
 
-def phases(potential, tolerance: float) -> None:
+def phases(potential: Any, tolerance: float) -> None:
     """Prints a0 of the cubic cell and the energies of the relaxed phases below it."""
     calculator = PotentialCalculator(potential)
 
@@ -70,13 +67,14 @@ def phases(potential, tolerance: float) -> None:
         atoms.calc = calculator
         return atoms.get_potential_energy()
 
-    best = minimize_scalar(cubic, bounds=(3.9, 4.1), method="bounded", options={"xatol": 1e-5})
+    best: Any = minimize_scalar(cubic, bounds=(3.9, 4.1), method="bounded", options={"xatol": 1e-5})
     print(f"RESULT prior_a0_A {best.x:.5f} A")
     for name, shift in PHASES.items():
         atoms = perovskite(potential.symbols, (1, 1, 1), (best.x,) * 3, shift).to_ase()
         atoms.positions[2:] -= 0.5 * np.array(shift)
         atoms.calc = calculator
-        BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=tolerance, steps=300)
+        moving: Any = FrechetCellFilter(atoms)
+        BFGS(moving, logfile=None).run(fmax=tolerance, steps=300)
         depth = 1e3 * (atoms.get_potential_energy() - best.fun)
         print(f"RESULT prior_dE_{name}_mev_fu {depth:.3f} meV")
         lengths = " ".join(f"{x:.4f}" for x in atoms.cell.lengths())
@@ -93,9 +91,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     potential, provenance = load_potential(options.potential)
-    potential.provenance = provenance  # pyright: ignore
     if options.data:
-        held_out(options.data, potential, provenance["seed"])
+        shifts = provenance.get("energy_zeros", {})
+        held_out(options.data, potential, shifts, provenance["seed"])
     phases(potential, 5e-3 if options.quick else 1e-4)
 
 

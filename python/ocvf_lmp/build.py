@@ -164,8 +164,8 @@ def _visible_range(wanted: tuple[float, float], structure: Structure) -> tuple[f
 def _note_range(limit: float, wanted: float) -> None:
     """Said once, however many targets it concerns."""
     logger.warning(
-        "PDFs are compared up to %.2f Å instead of %g Å: beyond, atoms of this sample meet their own"
-        " images (raise sample.repeat to see more)",
+        "PDFs are compared up to %.2f Å instead of %g Å: beyond, atoms meet their own images in"
+        " this sample (raise sample.repeat to see more)",
         limit,
         wanted,
     )

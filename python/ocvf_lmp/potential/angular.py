@@ -24,7 +24,7 @@ def _traceless_basis(order: int) -> np.ndarray:
     for axes in itertools.combinations_with_replacement(range(3), order):
         unit = np.zeros(shape)
         unit[axes] = 1.0
-        symmetric.append(sum(np.transpose(unit, p) for p in permutations).ravel())
+        symmetric.append(np.sum([np.transpose(unit, p) for p in permutations], axis=0).ravel())
     span = np.linalg.qr(np.array(symmetric).T)[0]
     if order > 1:
         trace = np.einsum("ii...k->...k", span.reshape(*shape, -1)).reshape(-1, span.shape[1])

@@ -172,6 +172,10 @@ class DimeNet(nn.Module):
         """Total energy, eV."""
         return self.atom_energies(edges, species).sum()
 
+    def _rounds(self) -> "zip[tuple[InteractionBlock, OutputBlock]]":
+        """Each interaction block with the output block that reads its messages."""
+        return zip(self.blocks, list(self.outputs)[1:], strict=True)  # pyright: ignore
+
     def _geometry(self, table: EdgeTable) -> _Geometry:
         distance = torch.linalg.vector_norm(table.vector, dim=-1, keepdim=True)
         return _Geometry(table, self.basis(distance), self.spherical(table.vector / distance))
@@ -189,7 +193,7 @@ class DimeNet(nn.Module):
         outgoing = self._embed(radial, here, there)
         incoming = self._embed(radial, there, here)
         energies = self.outputs[0](incoming, radial)
-        for block, output in zip(self.blocks, list(self.outputs)[1:], strict=True):
+        for block, output in self._rounds():
             filters = block.filters(radial)
             contributions = block.contributions(incoming, filters)
             brackets = block.gather(contributions, geometry.harmonics)
@@ -208,9 +212,7 @@ class DimeNet(nn.Module):
         outgoing = self._embed(radial, here, there)
         incoming = self._embed(radial, there, here)
         energies = self.outputs[0](incoming, radial)
-        for depth, (block, output) in enumerate(
-            zip(self.blocks, list(self.outputs)[1:], strict=True)
-        ):
+        for depth, (block, output) in enumerate(self._rounds()):
             filters = block.filters(radial)
             toward = block.contributions(incoming, filters)
             away = block.contributions(outgoing, filters)
