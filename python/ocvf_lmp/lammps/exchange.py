@@ -49,9 +49,7 @@ def keep_rows(rows: Tensor) -> Tensor:
     return rows
 
 
-def _in_slices(
-    rows: Tensor, send: Callable[[Tensor, Tensor, int], None], columns: int
-) -> Tensor:
+def _in_slices(rows: Tensor, send: Callable[[Tensor, Tensor, int], None], columns: int) -> Tensor:
     width = rows.shape[1]
     if columns <= 0 or width <= columns:
         source = rows.detach().contiguous()

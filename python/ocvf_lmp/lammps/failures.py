@@ -6,6 +6,7 @@ others wait for it for ever.
 
 import os
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -72,8 +73,7 @@ def gathered(values: Any) -> list[Any] | None:
 
 def _is_partitioned() -> bool:
     try:
-        with open("/proc/self/cmdline", "rb") as handle:
-            words = handle.read().split(b"\0")
+        words = Path("/proc/self/cmdline").read_bytes().split(b"\0")
     except OSError:
         words = [word.encode() for word in sys.argv]
     return b"-partition" in words or b"-p" in words

@@ -42,7 +42,8 @@ def check_listed(step: Step, file: str, reach: float) -> None:
     Raises:
         InputError: owned atoms have ghosts as neighbours, but no ghost has neighbours.
     """
-    if bool((step.neighbor >= step.n_local).any()) and not bool((step.center >= step.n_local).any()):
+    has_ghosts = bool((step.neighbor >= step.n_local).any())
+    if has_ghosts and not bool((step.center >= step.n_local).any()):
         raise InputError(
             f"expected the neighbours of ghost atoms, which a model that reaches {reach:g} Å needs"
             " in this LAMMPS (ML-IAP without Kokkos), found none; write\n"
@@ -96,8 +97,9 @@ def check_complete(owned: Tensor, ghosts: Tensor, reach: float) -> None:
     strange = int((nearest > TOLERANCE * (1.0 + ghosts.abs())).sum())
     if strange:
         raise InputError(
-            f"expected ghost atoms out to the reach of the model, {reach:g} Å, and the skin, found"
-            f" {strange} of {len(ghosts)} ghosts with neighbours missing; write\n{_comm_modify(reach)}"
+            f"expected ghost atoms out to the reach of the model, {reach:g} Å, and the skin,"
+            f" found {strange} of {len(ghosts)} ghosts with neighbours missing; write\n"
+            f"{_comm_modify(reach)}"
         )
 
 

@@ -20,7 +20,14 @@ from torch import Tensor, nn
 import ocvf_lmp
 from ocvf_lmp.errors import InputError, ModelFileError
 from ocvf_lmp.files import write_atomically
-from ocvf_lmp.lammps.model_header import PRECISIONS, RECORD, ModelHeader, reach, read_header, read_record
+from ocvf_lmp.lammps.model_header import (
+    PRECISIONS,
+    RECORD,
+    ModelHeader,
+    reach,
+    read_header,
+    read_record,
+)
 from ocvf_lmp.lammps.unified import MLIAPModel
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.weights import construct, describe
@@ -100,9 +107,7 @@ def export_model(
     return header
 
 
-def load_model(
-    path: Path, symbols: Sequence[str] | None = None
-) -> tuple[nn.Module, ModelHeader]:
+def load_model(path: Path, symbols: Sequence[str] | None = None) -> tuple[nn.Module, ModelHeader]:
     """The potential of a model file, in float64, and the header; no code of the file runs.
 
     Args:
@@ -178,4 +183,3 @@ def _rebuild(header: ModelHeader, weights: bytes, source: str) -> nn.Module:
             f" {(header.symbols, header.cutoff, header.n_hops)}; export the model again"
         )
     return potential.to(torch.float64).eval().requires_grad_(False)
-

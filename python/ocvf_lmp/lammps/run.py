@@ -180,11 +180,7 @@ def failure(text: str, lines: int = 12) -> str:
 
 
 def _environment() -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(OF_A_LAUNCHER)
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OF_A_LAUNCHER)}
     kept.setdefault("OMP_PROC_BIND", "false")  # ranks of Kokkos would share one core otherwise
     return kept
 

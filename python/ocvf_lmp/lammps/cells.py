@@ -1,0 +1,47 @@
+"""Cells to compare LAMMPS and Python on, and their data files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ocvf_lmp.system.structure import PEROVSKITE_SITES, Structure
+
+
+def distorted_cell(symbols: Sequence[str], repeat: tuple[int, int, int], seed: int) -> Structure:
+    """A perovskite supercell, tilted, strained and displaced at random by up to 0.15 Å.
+
+    Args:
+        symbols: species; with three, A, B and the anion.
+        repeat: unit cells along a, b, c.
+        seed: of the displacements.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    corners = torch.cartesian_prod(*(torch.arange(n, dtype=torch.float64) for n in repeat))
+    sites = torch.tensor(PEROVSKITE_SITES, dtype=torch.float64)
+    fractional = (corners[:, None] + sites[None]).reshape(-1, 3)
+    unit = torch.tensor([[3.98, 0.0, 0.0], [0.21, 4.03, 0.0], [-0.17, 0.26, 4.08]])
+    unit = unit.to(torch.float64)
+    shifts = 0.3 * (torch.rand(fractional.shape, generator=generator, dtype=torch.float64) - 0.5)
+    species = torch.tensor([0, 1, 2, 2, 2]).clamp(max=len(symbols) - 1).repeat(len(corners))
+    cell = torch.tensor(repeat, dtype=torch.float64)[:, None] * unit
+    return Structure(fractional @ unit + shifts, cell, species, tuple(symbols))
+
+
+def write_data(path: Path, structure: Structure) -> None:
+    """A LAMMPS data file (`atom_style atomic`), to all digits, of a lower triangular cell."""
+    a, b, c = structure.cell.tolist()
+    lines = [
+        "written by ocvf-lmp\n",
+        f"{structure.n_atoms} atoms\n{len(structure.symbols)} atom types\n",
+        f"0 {a[0]!r} xlo xhi\n0 {b[1]!r} ylo yhi\n0 {c[2]!r} zlo zhi",
+        f"{b[0]!r} {c[0]!r} {c[1]!r} xy xz yz\n\nMasses\n",
+    ]
+    masses = dict(zip(structure.species.tolist(), structure.masses.tolist(), strict=True))
+    lines += [f"{k + 1} {masses.get(k, 1.0)!r}" for k in range(len(structure.symbols))]
+    lines.append("\nAtoms # atomic\n")
+    for k, (kind, r) in enumerate(
+        zip(structure.species.tolist(), structure.positions.tolist(), strict=True), start=1
+    ):
+        lines.append(f"{k} {kind + 1} {r[0]!r} {r[1]!r} {r[2]!r}")
+    path.write_text("\n".join(lines) + "\n")
