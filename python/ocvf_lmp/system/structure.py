@@ -12,7 +12,13 @@ from ocvf_lmp.errors import InputError
 if TYPE_CHECKING:
     from ase import Atoms
 
-PEROVSKITE_SITES = ((0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5))
+PEROVSKITE_SITES = (
+    (0.0, 0.0, 0.0),
+    (0.5, 0.5, 0.5),
+    (0.5, 0.5, 0.0),
+    (0.5, 0.0, 0.5),
+    (0.0, 0.5, 0.5),
+)
 """Fractional coordinates of A, B, O, O, O in the cubic ABO3 cell."""
 
 
@@ -50,9 +56,7 @@ class Structure:
         from ase import Atoms  # noqa: PLC0415 (slow import)
 
         names = [self.symbols[int(k)] for k in self.species]
-        return Atoms(
-            names, positions=self.positions.numpy(), cell=self.cell.numpy(), pbc=True
-        )
+        return Atoms(names, positions=self.positions.numpy(), cell=self.cell.numpy(), pbc=True)
 
 
 def from_ase(atoms: "Atoms", symbols: tuple[str, ...]) -> Structure:
