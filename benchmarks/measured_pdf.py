@@ -9,6 +9,7 @@ import argparse
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from ase.io import read
@@ -24,7 +25,7 @@ SYMBOLS = ("Ba", "Ti", "O")
 R_RANGE = (1.5, 20.0)
 
 
-def sample(model: Path, folder: Path, size: int, steps: int, seed: int) -> list:
+def sample(model: Path, folder: Path, size: int, steps: int, seed: int) -> list[Any]:
     """Frames of the second half of an NPT run."""
     lammps = find_lammps()
     options = {"model": model.resolve(), "size": size, "steps": steps, "seed": seed,
@@ -33,7 +34,7 @@ def sample(model: Path, folder: Path, size: int, steps: int, seed: int) -> list:
     for name, value in options.items():
         command += ["-var", name, str(value)]
     subprocess.run(command, cwd=folder, check=True)
-    frames = read(folder / "run.lammpstrj", index=":", format="lammps-dump-text")
+    frames: Any = read(folder / "run.lammpstrj", index=":", format="lammps-dump-text")
     return frames[len(frames) // 2 :]
 
 

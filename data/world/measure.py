@@ -164,7 +164,8 @@ def main() -> None:
     torch.set_num_threads(1)
     if arguments.folder is None and not arguments.only_gr:
         parser.error("expected the folder that in.shell_model wrote to, found none; name it")
-    there = HERE.glob("partials_*K.npz") if arguments.only_gr else arguments.folder.glob("cores_*")
+    folder: Path = arguments.folder or HERE
+    there = HERE.glob("partials_*K.npz") if arguments.only_gr else folder.glob("cores_*")
     found = sorted(int(path.name.split("_")[1].split("K")[0]) for path in there)
     temperatures = arguments.temperatures or found
     if arguments.only_gr:
@@ -174,7 +175,7 @@ def main() -> None:
     path = HERE / "world.yaml"
     world = yaml.safe_load(path.read_text()) if path.is_file() else {}
     for temperature in temperatures:
-        world[temperature] = measure(arguments.folder, temperature)
+        world[temperature] = measure(folder, temperature)
         print(temperature, world[temperature]["phase_by_polarization"], flush=True)
         head = (
             "# SYNTHETIC (not measured): means over the runs of in.shell_model, with standard\n"

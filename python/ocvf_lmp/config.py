@@ -115,10 +115,12 @@ class ExperimentConfig(_Strict):
     seed: int = 1
     threads: Annotated[int, Field(ge=0)] = Field(0, description="0: as many as cores, at most 2")
     prior: Path = Field(description="file of H_o, relative to the configuration")
-    sample: SampleConfig = SampleConfig()
-    correction: CorrectionConfig = CorrectionConfig()
-    dynamics: DynamicsConfig = DynamicsConfig()
-    training: TrainingConfig = TrainingConfig()
+    sample: SampleConfig = Field(default_factory=lambda: SampleConfig.model_validate({}))
+    correction: CorrectionConfig = Field(
+        default_factory=lambda: CorrectionConfig.model_validate({})
+    )
+    dynamics: DynamicsConfig = Field(default_factory=lambda: DynamicsConfig.model_validate({}))
+    training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate({}))
     states: Annotated[list[StateConfig], Field(min_length=1)]
     quick: dict[str, Any] = Field(
         default_factory=dict, description="what `--quick` changes, in the form of this file"

@@ -9,6 +9,7 @@ two records instead and executes nothing.
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,9 +147,15 @@ def open_in_lammps(header: str, weights: Tensor) -> MLIAPModel:
 
 
 def _pack(potential: nn.Module) -> bytes:
+    """The weights as bytes; compressed, since a truncated file that ends in an archive inside the
+    archive would pass for that one."""
     buffer = io.BytesIO()
     torch.save({k: v.detach().cpu().clone() for k, v in potential.state_dict().items()}, buffer)
-    return buffer.getvalue()
+    return zlib.compress(buffer.getvalue())
+
+
+def _unpack(weights: bytes) -> dict[str, Tensor]:
+    return torch.load(io.BytesIO(zlib.decompress(weights)), weights_only=True)
 
 
 def _write(path: Path, header: ModelHeader, weights: bytes) -> None:
@@ -169,7 +176,7 @@ def _rebuild(header: ModelHeader, weights: bytes, source: str) -> nn.Module:
         )
     potential = construct(header.potential)
     try:
-        potential.load_state_dict(torch.load(io.BytesIO(weights), weights_only=True))
+        potential.load_state_dict(_unpack(weights))
     except Exception as reason:
         raise ModelFileError(
             f"expected weights that fit the header of {source}, found: {reason}; install the"

@@ -74,7 +74,7 @@ class MLIAPModel:
             self._begin(step, host)
         step, exchange = self._edges(step, data, host)
         energies, slope = self._evaluate(step, exchange)
-        check_finite(energies, slope)
+        check_finite(step.vector, energies, slope)
         write_results(data, host, energies, slope)
         if not self._temperature_is_checked:
             self._check_temperature(getattr(data, "temperature", None))
@@ -155,18 +155,19 @@ def summary(header: ModelHeader) -> str:
     return "\n".join(parts)
 
 
-def check_finite(energies: Tensor, slope: Tensor) -> None:
+def check_finite(vector: Tensor, energies: Tensor, slope: Tensor) -> None:
     """Checks that a run has not left physical ground.
 
     Raises:
-        SimulationError: energies or forces that are not finite.
+        SimulationError: distances, energies or forces that are not finite.
     """
-    if bool(torch.isfinite(energies).all()) and bool(torch.isfinite(slope).all()):
+    finite = [bool(torch.isfinite(values).all()) for values in (vector, energies, slope)]
+    if all(finite):
         return
     atoms = int((~torch.isfinite(energies)).sum())
-    pairs = int((~torch.isfinite(slope)).any(dim=1).sum())
+    pairs = int((~torch.isfinite(vector + slope)).any(dim=1).sum())
     raise SimulationError(
-        f"expected finite energies and forces, found {atoms} energies of atoms and forces of"
-        f" {pairs} pairs that are not; look at the last frames (atoms too close, a cell that"
+        f"expected finite energies and forces, found {atoms} energies of atoms and {pairs} pairs"
+        " with distances or forces that are not; look at the last frames (atoms too close, a cell that"
         " collapses?) and start from a relaxed configuration, with a shorter time step"
     )
