@@ -9,6 +9,12 @@ from ocvf_lmp.cli import main
 from ocvf_lmp.config import load_config
 
 
+TINY = {
+    "epochs": 1, "window": 10, "min_window": 10, "sample_every": 5, "equilibration": 5,
+    "evaluation": 10, "evaluate_every": 2,
+}  # fmt: skip
+
+
 def changed(tmp_path, root, **changes):
     """A copy of the shipped configuration with some entries replaced."""
     content = yaml.safe_load((root / "inputs" / "bto.yaml").read_text())
@@ -16,6 +22,8 @@ def changed(tmp_path, root, **changes):
     for state in content["states"]:
         for target in state["targets"]:
             target["pdf"] = str(root / "inputs" / target["pdf"])
+    content["sample"]["repeat"] = [2, 2, 2]
+    content["training"] = TINY  # should an error be missed, the run that follows is short
     content |= changes
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(content))
@@ -62,9 +70,9 @@ def test_a_missing_gr_file(tmp_path, root, capsys):
 def test_a_gr_file_of_other_species(tmp_path, root, capsys):
     source = root / "data" / "world" / "BaTiO3_SYNTHETIC_xray_100K.gr"
     wrong = tmp_path / "srtio3.gr"
-    wrong.write_text(source.read_text().replace("BaTiO3", "SrTiO3"))
+    wrong.write_text(source.read_text().replace("Ba1Ti1O3", "Sr1Ti1O3"))
     path = changed(tmp_path, root, states=with_target(root, pdf=str(wrong)))
-    assert "composition" in fails(capsys, "train", path, "--run", tmp_path / "run")
+    assert "found Sr" in fails(capsys, "train", path, "--run", tmp_path / "run")
 
 
 def test_a_gr_file_in_nanometres(tmp_path, root, capsys):
