@@ -8,6 +8,12 @@ torch.set_num_threads(1)
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Whatever a test does to torch's threads, the next one starts with one."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def root() -> Path:
     return ROOT

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 from functools import cache
 from pathlib import Path
 
@@ -69,8 +68,12 @@ def build_trainer(config: ExperimentConfig, folder: Path) -> Trainer:
 
 
 def thread_count(config: ExperimentConfig) -> int:
-    """Threads of torch: more than two do not pay for cells of the twin's size."""
-    return config.threads or min(2, os.cpu_count() or 1)
+    """Threads of torch: one unless the configuration asks for more.
+
+    The operations on a cell of the twin's size are too small to share, and threads that wait for
+    each other slow a machine with other work on it down by an order of magnitude.
+    """
+    return config.threads or 1
 
 
 def _plan(config: ExperimentConfig) -> TrainingPlan:

@@ -113,7 +113,7 @@ class ExperimentConfig(_Strict):
 
     name: str = Field("bto", pattern=r"^[A-Za-z0-9_.-]+$")
     seed: int = 1
-    threads: Annotated[int, Field(ge=0)] = Field(0, description="0: as many as cores, at most 2")
+    threads: Annotated[int, Field(ge=0)] = Field(0, description="of torch; 0: one")
     prior: Path = Field(description="file of H_o, relative to the configuration")
     sample: SampleConfig = Field(default_factory=lambda: SampleConfig.model_validate({}))
     correction: CorrectionConfig = Field(

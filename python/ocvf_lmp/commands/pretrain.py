@@ -1,7 +1,6 @@
 """``ocvf-lmp pretrain``: the prior from energies, forces and stresses."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from ocvf_lmp.seeding import stream
 
 def pretrain(options: argparse.Namespace) -> int:
     """Trains a prior, prints and plots its errors, and writes ``potential.pt``."""
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    torch.set_num_threads(1)
     symbols = tuple(options.symbols or _species_of(options.data[0]))
     size = DimeNetSize(cutoff=options.cutoff, n_features=options.features)
     frames = read_frames(options.data, symbols, size.cutoff)
