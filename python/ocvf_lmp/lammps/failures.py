@@ -6,6 +6,7 @@ others wait for it for ever.
 
 import os
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -14,6 +15,9 @@ from ocvf_lmp.errors import OcvfError
 
 RANKS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "PALS_SIZE", "SLURM_NTASKS")
 RANK = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PALS_RANKID", "SLURM_PROCID")
+
+PAUSE = 1.0
+"""s; launchers lose what a rank has written just before it ends them."""
 
 
 def mpi() -> ModuleType | None:
@@ -51,6 +55,7 @@ def end_all_ranks(error: BaseException) -> NoReturn:
     sys.stderr.write(f"ERROR: the model failed on rank {rank}\n{kind}{error}\n")
     sys.stderr.flush()
     sys.stdout.flush()
+    time.sleep(PAUSE)
     world = mpi()
     if world is not None:
         world.COMM_WORLD.Abort(1)

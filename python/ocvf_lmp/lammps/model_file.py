@@ -147,8 +147,10 @@ def open_in_lammps(header: str, weights: Tensor) -> MLIAPModel:
 
 
 def _pack(potential: nn.Module) -> bytes:
-    """The weights as bytes; compressed, since a truncated file that ends in an archive inside the
-    archive would pass for that one."""
+    """The weights as bytes.
+
+    Compressed, since a truncated file that holds a whole archive would pass for that one.
+    """
     buffer = io.BytesIO()
     torch.save({k: v.detach().cpu().clone() for k, v in potential.state_dict().items()}, buffer)
     return zlib.compress(buffer.getvalue())

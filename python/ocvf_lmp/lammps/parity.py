@@ -142,7 +142,7 @@ def check_model(
         version, found = in_lammps(Path(path), header, structures, lammps, n, ghosts, timeout)
         for structure, expected, actual in zip(structures, references, found, strict=True):
             name = f"{structure.n_atoms} atoms, tilted"
-            rows += _compare(name, n, expected, actual, limit)
+            rows += compare(name, n, expected, actual, limit)
     return ParityReport(version, lammps.lmp, limit, tuple(rows))
 
 
@@ -217,9 +217,14 @@ def _read_values(folder: Path, structures: Sequence[Structure]) -> tuple[str, li
     return lines[0], found
 
 
-def _compare(
+def compare(
     cell: str, ranks: int, reference: Values, found: Values, limit: float
 ) -> list[ParityRow]:
+    """Rows for the energy, the energies of atoms, the forces and the virial.
+
+    Raises:
+        LammpsError: another number of atoms.
+    """
     rows = []
     for quantity, name in (
         ("energy", "energy"),

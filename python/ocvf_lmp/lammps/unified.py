@@ -168,6 +168,6 @@ def check_finite(vector: Tensor, energies: Tensor, slope: Tensor) -> None:
     pairs = int((~torch.isfinite(vector + slope)).any(dim=1).sum())
     raise SimulationError(
         f"expected finite energies and forces, found {atoms} energies of atoms and {pairs} pairs"
-        " with distances or forces that are not; look at the last frames (atoms too close, a cell that"
-        " collapses?) and start from a relaxed configuration, with a shorter time step"
+        " with distances or forces that are not; look at the last frames (atoms too close, a cell"
+        " that collapses?) and start from a relaxed configuration, with a shorter time step"
     )
