@@ -124,7 +124,7 @@ def test_potentials_and_model_files_are_told_apart(tmp_path, potential):
     found = describe_file(tmp_path / "p.pt", READERS)
     assert found.title == "Potential in p.pt"
     assert dict(found.rows)["from: errors.force"] == "1.5"
-    assert "SYNTHETIC" in found.problems[0]
+    assert "SYNTHETIC" in dict(found.rows)["note"]
     export_model(tmp_path / "m.pt", potential, trained_temperatures=(100.0, 300.0))
     found = describe_file(tmp_path / "m.pt", READERS)
     rows = dict(found.rows)

@@ -30,7 +30,6 @@ def describe_model(path: Path, header: Any) -> Description:
     problems = []
     if not provenance:
         problems.append("no provenance: nothing says what the weights were trained on")
-    _note_synthetic(provenance, problems)
     return Description(f"Model for LAMMPS in {path.name}", tuple(rows), tuple(problems))
 
 
@@ -45,7 +44,6 @@ def describe_potential(path: Path, header: Mapping[str, Any]) -> Description:
         *_provenance(provenance),
     ]
     problems = [] if provenance else ["no provenance: nothing says what it was trained on"]
-    _note_synthetic(provenance, problems)
     return Description(f"Potential in {path.name}", tuple(rows), tuple(problems))
 
 
@@ -145,11 +143,14 @@ def _symbols(description: Mapping[str, Any]) -> list[str]:
 
 
 def _provenance(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(f"from: {name}", value) for name, value in flat(provenance)]
-
-
-def _note_synthetic(provenance: Mapping[str, Any], problems: list[str]) -> None:
+    """Where a potential comes from; of its errors only those on held-out frames."""
+    rows = [
+        (f"from: {name}", value)
+        for name, value in flat(provenance)
+        if "errors.train/" not in name and "errors.validation/" not in name
+    ]
     if provenance.get("synthetic_targets"):
-        problems.append(
-            "trained on SYNTHETIC targets: it shows the method, it does not describe the material"
+        rows.append(
+            ("note", "trained on SYNTHETIC targets: shows the method, not the real material")
         )
+    return rows
