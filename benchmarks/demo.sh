@@ -16,9 +16,9 @@ ocvf-lmp export model.pt --run "$run"
 ocvf-lmp info model.pt
 
 echo "== 3/5 LAMMPS on one rank, then on two"
-lmp -in inputs/in.bto_npt -log "$run/lammps/log.lammps" -var size 3 -var steps 300 \
+lmp -in inputs/in.bto_npt -log "$run/lammps/log.lammps" -var size 3 -var temperature 150 -var steps 300 \
     -var out "$run/lammps/bto" | tail -n 25
-mpirun -np 2 lmp -in inputs/in.bto_npt -log "$run/lammps/log.two_ranks" -var size 3 -var steps 100 \
+mpirun -np 2 lmp -in inputs/in.bto_npt -log "$run/lammps/log.two_ranks" -var size 3 -var temperature 150 -var steps 100 \
     -var out "$run/lammps/two_ranks" | tail -n 12
 
 echo "== 4/5 LAMMPS against Python"
