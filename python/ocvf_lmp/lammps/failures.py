@@ -4,6 +4,7 @@ The plugin asks all ranks whether one has failed. ML-IAP of LAMMPS does not: if 
 others wait for it for ever.
 """
 
+import ctypes
 import os
 import sys
 import time
@@ -21,7 +22,13 @@ PAUSE = 1.0
 
 
 def mpi() -> ModuleType | None:
-    """mpi4py's MPI if it is there and is the MPI that LAMMPS has started, else None."""
+    """mpi4py's MPI if it is there and is the MPI that LAMMPS has started, else None.
+
+    mpi4py is imported only where MPI runs: once it is loaded, other packages (ASE) take the process
+    for one that has started MPI.
+    """
+    if not _mpi_runs():
+        return None
     try:
         import mpi4py  # noqa: PLC0415 (optional, and its import must not start MPI)
 
@@ -31,6 +38,16 @@ def mpi() -> ModuleType | None:
     except (ImportError, RuntimeError, OSError):
         return None
     return MPI if MPI.Is_initialized() and not MPI.Is_finalized() else None
+
+
+def _mpi_runs() -> bool:
+    """Whether this process has an MPI library that has been started."""
+    flag = ctypes.c_int(0)
+    try:
+        ctypes.CDLL(None).MPI_Initialized(ctypes.byref(flag))
+    except (AttributeError, OSError):
+        return False
+    return bool(flag.value)
 
 
 def n_ranks() -> int:
