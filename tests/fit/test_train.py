@@ -8,7 +8,7 @@ import torch
 
 from ocvf_lmp.errors import InputError, OcvfError, SimulationError, TrainingError
 from ocvf_lmp.fit import train as train_module
-from ocvf_lmp.fit.logbook import Logbook
+from ocvf_lmp.fit.logbook import Logbook, forget_run
 from ocvf_lmp.fit.objective import NamedTarget
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.targets import LatticeTarget, PdfTarget
@@ -235,3 +235,10 @@ def test_two_states_share_one_correction(prior, tmp_path):
 def test_a_state_without_a_correction_is_refused(prior, tmp_path):
     with pytest.raises(InputError, match="one correction for each state"):
         Trainer(prior, {}, [state()], PLAN, Logbook(tmp_path, {}, shared=True))
+
+
+def test_a_fresh_start_deletes_the_run_and_nothing_else(prior, tmp_path):
+    trainer(prior, tmp_path).run()
+    (tmp_path / "my_measurement.gr").write_text("precious")
+    forget_run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["my_measurement.gr"]

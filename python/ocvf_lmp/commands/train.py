@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from ocvf_lmp.build import build_trainer, thread_count
 from ocvf_lmp.commands.console import TrainingView, console, table
 from ocvf_lmp.config import ExperimentConfig, load_config
+from ocvf_lmp.fit.logbook import forget_run
 
 RUNS = Path("runs")
 
@@ -21,7 +21,7 @@ def train(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.quick, changes)
     folder: Path = options.folder or RUNS / (config.name + ("-quick" if options.quick else ""))
     if options.fresh and folder.is_dir():
-        shutil.rmtree(folder)
+        forget_run(folder)
     torch.set_num_threads(thread_count(config))
     trainer = build_trainer(config, folder)
     resumed = f", resuming after epoch {trainer.epoch}" if trainer.epoch else ""

@@ -24,6 +24,19 @@ from ocvf_lmp.system.h5md import H5mdWriter
 CHECKPOINT = "checkpoint.pt"
 METRICS = "metrics.jsonl"
 
+FILES = (
+    "config.yaml", CHECKPOINT, METRICS, "evaluation*", "trajectory_*.h5", "potential*.pt",
+    "report.html",
+)  # fmt: skip
+"""What a training writes in its folder."""
+
+
+def forget_run(folder: Path) -> None:
+    """Deletes what a training wrote in a folder, and nothing else that lies there."""
+    for pattern in FILES:
+        for path in folder.glob(pattern):
+            path.unlink()
+
 
 class Logbook:
     """A run folder.
