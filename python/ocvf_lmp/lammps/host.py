@@ -98,7 +98,7 @@ def read_model(path: Path) -> UnifiedModel:
             f"expected: the Python classes that {path} was saved from\nfound: {error}\n"
             f"to do: install what is missing for {sys.executable}, in the version that saved it"
         ) from error
-    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
         raise ModelFileError(
             f"expected: a whole model file\nfound: {path} cannot be read "
             f"({_first_line(error)})\n{TO_DO}"
