@@ -18,7 +18,7 @@ from ocvf_lmp.config import (
     dump_config,
 )
 from ocvf_lmp.errors import DataError, InputError
-from ocvf_lmp.files import write_atomically
+from ocvf_lmp.files import write_text_atomically
 from ocvf_lmp.fit.load_targets import load_pdf_target
 from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.objective import NamedTarget
@@ -78,8 +78,8 @@ def thread_count(config: ExperimentConfig) -> int:
 
 def _plan(config: ExperimentConfig) -> TrainingPlan:
     options = config.training.model_dump()
-    separate = options.pop("correction") == "separate"
-    return TrainingPlan(**options, separate=separate, seed=config.seed)
+    del options["correction"]  # decides which networks there are: `_corrections`
+    return TrainingPlan(**options, seed=config.seed)
 
 
 def _structure(config: ExperimentConfig, symbols: tuple[str, ...]) -> Structure:
@@ -205,11 +205,7 @@ def _claim_folder(config: ExperimentConfig, folder: Path) -> None:
             f"expected the run folder {folder} to be new or of the same configuration, found"
             f" another one in {path}; name a new folder with --run, or start anew with --fresh"
         )
-    write_atomically(path, lambda partial: _write(partial, text))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)
+    write_text_atomically(path, text)
 
 
 def newest_run(root: Path) -> Path:

@@ -7,6 +7,15 @@ from pathlib import Path
 from ocvf_lmp.errors import OcvfError
 
 
+def write_text_atomically(path: Path, text: str) -> None:
+    """`write_atomically` for a text in UTF-8."""
+    write_atomically(path, lambda partial: _write_text(partial, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Writes a file beside its final place and moves it there when it is complete.
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ocvf_lmp.errors import TrainingError
-from ocvf_lmp.files import write_atomically
+from ocvf_lmp.files import write_atomically, write_text_atomically
 from ocvf_lmp.fit.plan import StatePoint
 from ocvf_lmp.fit.progress import WindowRecord
 from ocvf_lmp.fit.sampling import Frame
@@ -72,7 +72,7 @@ class Logbook:
         if metrics.is_file():
             kept = [line for line in metrics.read_text().splitlines() if _epoch_of(line) <= epoch]
             text = "".join(line + "\n" for line in kept)
-            write_atomically(metrics, lambda partial: _write_text(partial, text))
+            write_text_atomically(metrics, text)
         return content
 
     def save(self, content: Mapping[str, Any]) -> None:
@@ -147,7 +147,3 @@ def _epoch_of(line: str) -> float:
         return json.loads(line)["epoch"]
     except (ValueError, KeyError):  # the last line of a killed run may be cut off
         return float("inf")
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)

@@ -50,7 +50,6 @@ class TrainingPlan:
         evaluate_every: steps between their frames.
         anchor_every: steps between the stored states of the adjoint.
         patience: epochs in a row without one trusted gradient that end the training.
-        separate: one correction for each state instead of one for all.
         seed: of momenta and initial weights.
     """
 
@@ -66,7 +65,6 @@ class TrainingPlan:
     evaluate_every: int = 20
     anchor_every: int = 50
     patience: int = 5
-    separate: bool = True
     seed: int = 1
 
     def __post_init__(self) -> None:
