@@ -7,8 +7,9 @@ import torch
 
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.state import NptState, initial_state
+from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.composite import Corrected
-from ocvf_lmp.potential.dimenet import DimeNet, DimeNetSize
+from ocvf_lmp.potential.dimenet import DimeNet
 from ocvf_lmp.potential.weights import load_potential
 from ocvf_lmp.seeding import normal, stream
 from ocvf_lmp.system.structure import perovskite

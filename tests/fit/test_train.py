@@ -14,7 +14,8 @@ from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.targets import LatticeTarget, PdfTarget
 from ocvf_lmp.fit.train import Trainer
 from ocvf_lmp.md.parameters import NptParameters
-from ocvf_lmp.potential.dimenet import DimeNet, DimeNetSize
+from ocvf_lmp.potential.blocks import DimeNetSize
+from ocvf_lmp.potential.dimenet import DimeNet
 from ocvf_lmp.potential.weights import load_potential
 from ocvf_lmp.seeding import stream
 from ocvf_lmp.system.structure import perovskite

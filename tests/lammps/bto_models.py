@@ -9,8 +9,9 @@ import torch
 from lmp_runs import BIN, plugin_file
 
 from ocvf_lmp.lammps.run import find_lammps
+from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.composite import Corrected, Sum
-from ocvf_lmp.potential.dimenet import DimeNet, DimeNetSize
+from ocvf_lmp.potential.dimenet import DimeNet
 from ocvf_lmp.potential.repulsion import Repulsion
 from ocvf_lmp.system.neighbors import build_neighbors
 

@@ -3,8 +3,9 @@ import torch
 from contract import SYMBOLS, PotentialContract, distorted
 
 from ocvf_lmp.errors import InputError, ModelFileError
+from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.composite import Corrected, Sum
-from ocvf_lmp.potential.dimenet import DimeNet, DimeNetSize
+from ocvf_lmp.potential.dimenet import DimeNet
 from ocvf_lmp.potential.repulsion import COULOMB, Repulsion
 from ocvf_lmp.potential.weights import load_potential, read_header, save_potential
 from ocvf_lmp.seeding import stream

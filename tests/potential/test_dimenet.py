@@ -5,7 +5,9 @@ from triplets import atom_energies as by_triplets
 
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.potential.angular import SphericalHarmonics
-from ocvf_lmp.potential.dimenet import DimeNet, DimeNetSize
+from ocvf_lmp.potential.blocks import DimeNetSize
+from ocvf_lmp.potential.dimenet import DimeNet
+from ocvf_lmp.potential.protocol import Exchange
 from ocvf_lmp.potential.radial import envelope
 from ocvf_lmp.seeding import normal, stream
 from ocvf_lmp.system.edges import Edges
@@ -64,7 +66,9 @@ def test_exchange_path_equals_the_periodic_path():
     edges = edges_of(s, net.cutoff)
     closed = net.atom_energies(edges, s.species)
     open_ = net.atom_energies(
-        Edges(edges.center, edges.neighbor, edges.vector), s.species, lambda rows: rows
+        Edges(edges.center, edges.neighbor, edges.vector),
+        s.species,
+        Exchange(lambda rows: rows, lambda rows: rows),
     )
     assert float((closed - open_).abs().max().detach()) < 1e-12
 
@@ -77,9 +81,12 @@ def test_ghost_atoms_with_exchange_give_the_periodic_energies_and_gradients():
     ghosts = s.n_atoms + crossing  # one ghost for each edge: more than LAMMPS would make
     owner = torch.cat([torch.arange(s.n_atoms), edges.neighbor])
     vector = edges.vector.clone().requires_grad_(True)
-    through = net.atom_energies(
-        Edges(edges.center, ghosts, vector), s.species[owner], lambda rows: rows[owner]
-    )[: s.n_atoms]
+    exchange = Exchange(
+        lambda rows: rows[owner], lambda rows: torch.zeros_like(rows).index_add(0, owner, rows)
+    )
+    through = net.atom_energies(Edges(edges.center, ghosts, vector), s.species[owner], exchange)[
+        : s.n_atoms
+    ]
     inside = edges.vector.clone().requires_grad_(True)
     periodic = net.atom_energies(
         Edges(edges.center, edges.neighbor, inside, edges.reverse), s.species
@@ -111,7 +118,8 @@ def test_isolated_atom_has_the_energy_of_an_atom_far_from_others():
         torch.zeros(0, dtype=torch.long),
         torch.zeros(0, 3, dtype=torch.float64),
     )
-    alone = net.atom_energies(none, torch.tensor([0, 1]), lambda rows: rows)
+    keep = Exchange(lambda rows: rows, lambda rows: rows)
+    alone = net.atom_energies(none, torch.tensor([0, 1]), keep)
     far = torch.tensor([[30.0, 0, 0], [-30.0, 0, 0]], dtype=torch.float64)
     apart = net.atom_energies(
         Edges(torch.tensor([0, 1]), torch.tensor([1, 0]), far, torch.tensor([1, 0])),

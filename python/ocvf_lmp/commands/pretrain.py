@@ -18,8 +18,9 @@ from ocvf_lmp.fit.frames import (
 )
 from ocvf_lmp.fit.matching import Errors, Tolerances, errors
 from ocvf_lmp.fit.pretrain import EpochRecord, Pretrainer, Schedule, absorb_references
+from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.composite import Sum
-from ocvf_lmp.potential.dimenet import DimeNet, DimeNetSize
+from ocvf_lmp.potential.dimenet import DimeNet
 from ocvf_lmp.potential.repulsion import Repulsion
 from ocvf_lmp.potential.weights import save_potential
 from ocvf_lmp.seeding import stream

@@ -9,7 +9,7 @@ from torch import Tensor
 from ocvf_lmp.potential.protocol import Exchange
 
 
-class _Exchange(torch.autograd.Function):
+class _ToGhosts(torch.autograd.Function):
     """Ghost rows become those of their owners; backward, their gradients are added to the owners.
 
     LAMMPS' forward and reverse communication are transposes of one another, so the derivative of
@@ -26,6 +26,19 @@ class _Exchange(torch.autograd.Function):
         return _in_slices(gradients[0], ctx.data.reverse_exchange, ctx.columns), None, None
 
 
+class _ToOwners(torch.autograd.Function):
+    """Ghost rows are added to those of their owners; backward, ghosts get their gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, data: Any, columns: int) -> Tensor:
+        ctx.data, ctx.columns = data, columns
+        return _in_slices(rows, data.reverse_exchange, columns)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _in_slices(gradients[0], ctx.data.forward_exchange, ctx.columns), None, None
+
+
 def exchange_through(data: Any, columns: int) -> Exchange:
     """The exchange of a host.
 
@@ -36,17 +49,25 @@ def exchange_through(data: Any, columns: int) -> Exchange:
         columns: how many columns the host can send at a time; 0: any number.
     """
 
-    def exchange(rows: Tensor) -> Tensor:
-        result = _Exchange.apply(rows, data, columns)
+    def to_ghosts(rows: Tensor) -> Tensor:
+        result = _ToGhosts.apply(rows, data, columns)
         assert isinstance(result, Tensor)
         return result
 
-    return exchange
+    def to_owners(rows: Tensor) -> Tensor:
+        result = _ToOwners.apply(rows, data, columns)
+        assert isinstance(result, Tensor)
+        return result
+
+    return Exchange(to_ghosts, to_owners)
 
 
-def keep_rows(rows: Tensor) -> Tensor:
-    """The exchange where ghosts are centres themselves: their rows are right already."""
+def _unchanged(rows: Tensor) -> Tensor:
     return rows
+
+
+KEEP_ROWS = Exchange(_unchanged, _unchanged)
+"""Where ghosts are centres themselves: what owned atoms need of them is complete already."""
 
 
 def _in_slices(rows: Tensor, send: Callable[[Tensor, Tensor, int], None], columns: int) -> Tensor:

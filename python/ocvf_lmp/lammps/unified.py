@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ocvf_lmp.errors import SimulationError
 from ocvf_lmp.lammps import failures, ghosts
-from ocvf_lmp.lammps.exchange import exchange_through, keep_rows
+from ocvf_lmp.lammps.exchange import KEEP_ROWS, exchange_through
 from ocvf_lmp.lammps.model_header import ModelHeader
 from ocvf_lmp.lammps.step import Host, Step, identify, read_step, write_results
 from ocvf_lmp.potential.protocol import Exchange
@@ -107,7 +107,7 @@ class MLIAPModel:
 
     def _edges(self, step: Step, data: Any, host: Host) -> tuple[Step, Exchange]:
         if host is Host.PLAIN:
-            return ghosts.needed_centers(step, self.header.n_hops), keep_rows
+            return ghosts.needed_centers(step, self.header.n_hops), KEEP_ROWS
         narrow = host is Host.KOKKOS and not step.vector.is_cuda
         exchange = exchange_through(data, KOKKOS_COLUMNS if narrow else 0)
         return ghosts.owned_centers(step), exchange

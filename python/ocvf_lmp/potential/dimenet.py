@@ -18,31 +18,11 @@ from torch import Tensor, nn
 from ocvf_lmp.arrays import AtomEnergies, Scalar, Species
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.potential.angular import SphericalHarmonics
+from ocvf_lmp.potential.blocks import DimeNetSize, InteractionBlock, OutputBlock, angular_sums
 from ocvf_lmp.potential.layout import EdgeTable, tabulate
 from ocvf_lmp.potential.protocol import Exchange
 from ocvf_lmp.potential.radial import BesselBasis
 from ocvf_lmp.system.edges import Edges
-
-
-@dataclass(frozen=True, slots=True)
-class DimeNetSize:
-    """Size of the network.
-
-    Attributes:
-        cutoff: Å.
-        n_features: width of a message.
-        n_angular: width of the messages inside the angular sum.
-        n_radial: Bessel functions.
-        l_max: highest order of the angular filter.
-        n_blocks: interaction blocks; an atom's energy reaches n_blocks + 1 cutoffs.
-    """
-
-    cutoff: float = 5.0
-    n_features: int = 32
-    n_angular: int = 16
-    n_radial: int = 8
-    l_max: int = 3
-    n_blocks: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,54 +32,6 @@ class _Geometry:
     table: EdgeTable
     radial: Tensor
     harmonics: list[Tensor]
-
-
-class OutputBlock(nn.Module):
-    """Incoming messages, filtered and summed over each atom, to a number an atom."""
-
-    def __init__(self, size: DimeNetSize) -> None:
-        super().__init__()
-        self.filter = nn.Linear(size.n_radial, size.n_features, bias=False)
-        self.hidden = nn.Linear(size.n_features, size.n_features)
-        self.final = nn.Linear(size.n_features, 1, bias=False)
-
-    def forward(self, incoming: Tensor, radial: Tensor) -> Tensor:
-        """(rows, slots, features) messages to (rows,) energies in units of the scale."""
-        summed = (self.filter(radial) * incoming).sum(dim=1)
-        return self.final(nn.functional.silu(self.hidden(summed))).squeeze(-1)
-
-
-class InteractionBlock(nn.Module):
-    """One round of messages over angles (OCVF eq. 7)."""
-
-    def __init__(self, size: DimeNetSize) -> None:
-        super().__init__()
-        f, a = size.n_features, size.n_angular
-        self.l_max, self.n_angular = size.l_max, a
-        self.down = nn.Linear(f, a)
-        self.radial_filters = nn.Linear(size.n_radial, (size.l_max + 1) * a, bias=False)
-        self.up = nn.Linear(a, f, bias=False)
-        self.direct = nn.Linear(f, f)
-        self.update = nn.Linear(f, f)
-
-    def contributions(self, message: Tensor, filters: Tensor) -> Tensor:
-        """x_kj R_l(d_kj), (rows, slots, l_max + 1, n_angular)."""
-        x = nn.functional.silu(self.down(message))
-        return x.unsqueeze(-2) * filters
-
-    def filters(self, radial: Tensor) -> Tensor:
-        """R_l(d), (rows, slots, l_max + 1, n_angular)."""
-        return self.radial_filters(radial).unflatten(-1, (self.l_max + 1, self.n_angular))
-
-    def gather(self, contributions: Tensor, harmonics: list[Tensor]) -> list[Tensor]:
-        """The bracket: one (rows, 2l+1, n_angular) tensor for each l."""
-        orders = contributions.unbind(dim=-2)
-        return [y.transpose(1, 2) @ x for y, x in zip(harmonics, orders, strict=True)]
-
-    def advance(self, message: Tensor, angular: Tensor) -> Tensor:
-        """Residual update of the messages by the angular sums (without the k = i term)."""
-        mixed = nn.functional.silu(self.direct(message) + self.up(angular))
-        return message + nn.functional.silu(self.update(mixed))
 
 
 class DimeNet(nn.Module):
@@ -197,16 +129,19 @@ class DimeNet(nn.Module):
             filters = block.filters(radial)
             contributions = block.contributions(incoming, filters)
             brackets = block.gather(contributions, geometry.harmonics)
-            angular = -contributions.sum(dim=-2)
-            for y, bracket in zip(geometry.harmonics, brackets, strict=True):
-                angular = angular + y @ bracket
+            angular = angular_sums(contributions, brackets, geometry.harmonics)
             outgoing = block.advance(outgoing, angular)
             incoming = outgoing.flatten(0, 1)[reverse].view_as(outgoing)
             energies = energies + output(incoming, radial)
         return energies
 
     def _exchanged(self, geometry: _Geometry, species: Species, exchange: Exchange) -> Tensor:
-        """Messages of both directions on each edge; brackets of ghosts come by exchange."""
+        """Energies where the edges of ghosts are not at hand.
+
+        Before the last block, messages of both directions are kept on each edge, and brackets of
+        ghosts come from their owners. In the last, every atom updates only the messages that leave
+        it, adds them up at their targets, and owners collect the sums of their ghosts.
+        """
         table, radial, harmonics = geometry.table, geometry.radial, geometry.harmonics
         here, there = species[table.atoms][:, None], species[table.neighbor]
         outgoing = self._embed(radial, here, there)
@@ -215,21 +150,36 @@ class DimeNet(nn.Module):
         for depth, (block, output) in enumerate(self._rounds()):
             filters = block.filters(radial)
             toward = block.contributions(incoming, filters)
-            away = block.contributions(outgoing, filters)
             brackets = block.gather(toward, harmonics)
-            flat = torch.cat([b.flatten(1) for b in brackets], dim=1)
-            everywhere = flat.new_zeros(len(species), flat.shape[1])
-            everywhere = exchange(everywhere.index_copy(0, table.atoms, flat))
-            if depth + 1 < len(self.blocks):
-                angular = -toward.sum(dim=-2)
-                for y, bracket in zip(harmonics, brackets, strict=True):
-                    angular = angular + y @ bracket
-                outgoing = block.advance(outgoing, angular)
-            incoming = block.advance(
-                incoming, self._from_neighbors(everywhere, table.neighbor, harmonics, away)
-            )
-            energies = energies + output(incoming, radial)
+            away = block.contributions(outgoing, filters) if depth + 1 < len(self.blocks) else None
+            outgoing = block.advance(outgoing, angular_sums(toward, brackets, harmonics))
+            if away is None:
+                summed = self._collect(
+                    output.contributions(outgoing, radial), table, exchange, len(species)
+                )
+            else:
+                everywhere = self._spread(brackets, table, exchange, len(species))
+                theirs = self._from_neighbors(everywhere, table.neighbor, harmonics, away)
+                incoming = block.advance(incoming, theirs)
+                summed = output.contributions(incoming, radial).sum(dim=1)
+            energies = energies + output.energies(summed)
         return energies
+
+    @staticmethod
+    def _spread(
+        brackets: list[Tensor], table: EdgeTable, exchange: Exchange, n_atoms: int
+    ) -> Tensor:
+        """Brackets of all atoms, ghosts too, (atoms, width)."""
+        flat = torch.cat([b.flatten(1) for b in brackets], dim=1)
+        everywhere = flat.new_zeros(n_atoms, flat.shape[1])
+        return exchange.to_ghosts(everywhere.index_copy(0, table.atoms, flat))
+
+    @staticmethod
+    def _collect(leaving: Tensor, table: EdgeTable, exchange: Exchange, n_atoms: int) -> Tensor:
+        """Sums, over each row's atom, of what leaves its neighbours, (rows, features)."""
+        arrived = leaving.new_zeros(n_atoms, leaving.shape[-1])
+        arrived = arrived.index_add(0, table.neighbor.flatten(), leaving.flatten(0, 1))
+        return exchange.to_owners(arrived).index_select(0, table.atoms)
 
     def _from_neighbors(
         self, everywhere: Tensor, neighbor: Tensor, harmonics: list[Tensor], away: Tensor

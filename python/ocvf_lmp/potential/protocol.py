@@ -1,6 +1,7 @@
 """What every potential offers: energies of atoms from directed edges."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -8,9 +9,19 @@ import torch
 from ocvf_lmp.arrays import AtomEnergies, Scalar, Species
 from ocvf_lmp.system.edges import Edges
 
-Exchange = Callable[[torch.Tensor], torch.Tensor]
-"""Overwrites the rows of ghost atoms, (atoms, features), by those of their owners; its backward
-pass adds the gradients of ghost rows to the owners."""
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Rows, (atoms, features), between owned atoms and their ghosts; each is the other's transpose.
+
+    Attributes:
+        to_ghosts: overwrites the rows of ghosts by those of their owners.
+        to_owners: adds the rows of ghosts to those of their owners; what it leaves on the ghosts
+            is of no meaning.
+    """
+
+    to_ghosts: Callable[[torch.Tensor], torch.Tensor]
+    to_owners: Callable[[torch.Tensor], torch.Tensor]
 
 
 @runtime_checkable

@@ -13,8 +13,9 @@ from torch import nn
 
 from ocvf_lmp.errors import ModelFileError
 from ocvf_lmp.files import write_atomically
+from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.composite import Corrected, Sum
-from ocvf_lmp.potential.dimenet import DimeNet, DimeNetSize
+from ocvf_lmp.potential.dimenet import DimeNet
 from ocvf_lmp.potential.repulsion import Repulsion
 
 FORMAT = "ocvf-lmp potential"
