@@ -3,6 +3,9 @@
 import hashlib
 import json
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.objective import NamedTarget
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.targets import LatticeTarget
+from ocvf_lmp.fit.team import Alone, Processes, Team
 from ocvf_lmp.fit.train import Trainer
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.potential.blocks import DimeNetSize
@@ -75,6 +79,21 @@ def thread_count(config: ExperimentConfig) -> int:
     each other slow a machine with other work on it down by an order of magnitude.
     """
     return config.threads or 1
+
+
+@contextmanager
+def build_team(config: ExperimentConfig, trainer: Trainer) -> Iterator[Team]:
+    """Who works on the states, until the block is left: several processes where cores allow."""
+    cores = len(os.sched_getaffinity(0))
+    workers = min(config.workers or cores, len(trainer.states))
+    if workers == 1:
+        yield Alone()
+        return
+    with Processes(
+        workers, thread_count(config), trainer.prior, trainer.corrections, trainer.states,
+        trainer.plan, trainer.logbook,
+    ) as team:  # fmt: skip
+        yield team
 
 
 def _plan(config: ExperimentConfig) -> TrainingPlan:

@@ -113,7 +113,10 @@ class ExperimentConfig(_Strict):
 
     name: str = Field("bto", pattern=r"^[A-Za-z0-9_.-]+$")
     seed: int = 1
-    threads: Annotated[int, Field(ge=0)] = Field(0, description="of torch; 0: one")
+    workers: Annotated[int, Field(ge=0)] = Field(
+        0, description="processes that share the states; 0: one for each, as far as cores go"
+    )
+    threads: Annotated[int, Field(ge=0)] = Field(0, description="of torch in each; 0: one")
     prior: Path = Field(description="file of H_o, relative to the configuration")
     sample: SampleConfig = Field(default_factory=lambda: SampleConfig.model_validate({}))
     correction: CorrectionConfig = Field(

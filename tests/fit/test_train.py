@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from ocvf_lmp.errors import InputError, OcvfError, SimulationError, TrainingError
-from ocvf_lmp.fit import train as train_module
+from ocvf_lmp.fit import work
 from ocvf_lmp.fit.logbook import Logbook, forget_run
 from ocvf_lmp.fit.objective import NamedTarget
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.targets import LatticeTarget, PdfTarget
+from ocvf_lmp.fit.team import Processes
 from ocvf_lmp.fit.train import Trainer
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.potential.blocks import DimeNetSize
@@ -114,7 +115,8 @@ def test_the_gradient_step_lowers_the_loss_of_the_same_window(prior, tmp_path):
         )  # fmt: skip
 
     before = window()
-    found._add_gradients(site, before.gradients, 1.0)
+    site.restraint(1.0)  # sets the scale
+    found._add_gradients(site, before.gradients)
     found._scale_gradients()
     found.optimizer.step()
     assert window().loss < before.loss
@@ -156,7 +158,7 @@ def test_a_loss_that_is_not_a_number_ends_training_and_keeps_the_last_good_state
     prior, tmp_path, monkeypatch
 ):
     found = trainer(prior, tmp_path)
-    real = train_module.adjoint_gradient
+    real = work.adjoint_gradient
     calls = 0
 
     def poisoned(*arguments, **options):
@@ -167,7 +169,7 @@ def test_a_loss_that_is_not_a_number_ends_training_and_keeps_the_last_good_state
             object.__setattr__(result, "loss", float("nan"))
         return result
 
-    monkeypatch.setattr(train_module, "adjoint_gradient", poisoned)
+    monkeypatch.setattr(work, "adjoint_gradient", poisoned)
     with pytest.raises(TrainingError, match="learning_rate"):
         found.run()
     good = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
@@ -205,14 +207,14 @@ def test_gradients_beyond_the_horizon_are_refused_and_the_window_shortens(
 ):
     from ocvf_lmp.md.horizon import Horizon
 
-    real = train_module.adjoint_gradient
+    real = work.adjoint_gradient
 
     def chaotic(*arguments, **options):
         result = real(*arguments, **options)
         object.__setattr__(result, "horizon", Horizon(200.0, 0.04, 0.015))
         return result
 
-    monkeypatch.setattr(train_module, "adjoint_gradient", chaotic)
+    monkeypatch.setattr(work, "adjoint_gradient", chaotic)
     plan = TrainingPlan(
         epochs=9, window=20, min_window=10, sample_every=5, equilibration=10, evaluation=20,
         evaluate_every=4, patience=3,
@@ -231,6 +233,59 @@ def test_two_states_share_one_correction(prior, tmp_path):
     lines = [json.loads(x) for x in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["state"] for line in lines] == ["100K", "300K"] * 3
     assert [p.name for p in tmp_path.glob("potential*")] == ["potential.pt"]
+
+
+def processes(found: Trainer) -> Processes:
+    return Processes(
+        2, 1, found.prior, found.corrections, found.states, found.plan, found.logbook
+    )  # fmt: skip
+
+
+def test_two_processes_give_what_one_gives_bit_for_bit(prior, tmp_path):
+    runs = []
+    for name in ("alone", "together"):
+        found = trainer(prior, tmp_path / name, [state(100.0), state(300.0)])
+        if name == "alone":
+            found.run()
+        else:
+            with processes(found) as team:
+                found.run(team=team)
+        files = [tmp_path / name / f for f in ("metrics.jsonl", "evaluation.json")]
+        runs.append((parameters_of(found), *(f.read_text() for f in files)))
+    assert torch.equal(runs[0][0], runs[1][0])
+    assert runs[0][1] == runs[1][1]
+    assert json.loads(runs[0][2]) == json.loads(runs[1][2])
+
+
+def test_an_error_in_a_worker_is_the_trainings_error(prior, tmp_path):
+    wild = StatePoint(
+        "100K", state().structure, (1, 1, 1),
+        NptParameters(temperature=100.0, pressure=-4.0e6, timestep=0.002, p_damp=0.02),
+        state().targets,
+    )  # fmt: skip
+    found = trainer(prior, tmp_path, [wild, state(300.0)], TrainingPlan(equilibration=400))
+    with pytest.raises(SimulationError, match="last good"), processes(found) as team:
+        found.run(team=team)
+
+
+def test_a_killed_worker_is_named_and_the_checkpoint_kept(prior, tmp_path, monkeypatch):
+    found = trainer(prior, tmp_path, [state(100.0), state(300.0)])
+    with processes(found) as team:
+        save = Logbook.save
+
+        def save_then_kill(self, content):
+            save(self, content)
+            for worker in list(team._pool._processes.values()):
+                worker.kill()
+
+        monkeypatch.setattr(Logbook, "save", save_then_kill)
+        with pytest.raises(TrainingError, match="resumes from the last checkpoint"):
+            found.run(team=team)
+    monkeypatch.undo()
+    again = trainer(prior, tmp_path, [state(100.0), state(300.0)])
+    assert any(site.stage == "equilibrated" for site in again.sites)
+    again.run()
+    assert again.epoch == PLAN.epochs
 
 
 def test_a_state_without_a_correction_is_refused(prior, tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ocvf_lmp.build import build_trainer, thread_count
+from ocvf_lmp.build import build_team, build_trainer, thread_count
 from ocvf_lmp.commands.console import TrainingView, console, table
 from ocvf_lmp.config import ExperimentConfig, load_config
 from ocvf_lmp.fit.logbook import forget_run
@@ -29,8 +29,11 @@ def train(options: argparse.Namespace) -> int:
         f"training {config.training.correction} correction of {config.prior.name} at"
         f" {', '.join(f'{s.temperature:g} K' for s in config.states)} in {folder}{resumed}"
     )
-    with TrainingView(_remaining(config, trainer.epoch)) as view:
-        trainer.run(view)
+    with (
+        TrainingView(_remaining(config, trainer.epoch)) as view,
+        build_team(config, trainer) as team,
+    ):
+        trainer.run(view, team)
     improved = _print_gains(folder)
     console.print(f"run folder: {folder}   next: ocvf-lmp export model.pt")
     if not improved:

@@ -1,13 +1,14 @@
 """Results of measurements in a run folder: numbers in JSON, curves in npz."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ocvf_lmp.files import write_atomically
+from ocvf_lmp.files import write_atomically, write_text_atomically
 from ocvf_lmp.fit.objective import Objective
 from ocvf_lmp.fit.plan import StatePoint
 from ocvf_lmp.fit.sampling import Measurement
@@ -38,32 +39,30 @@ def scores(objective: Objective, measured: Measurement) -> dict[str, Any]:
         }
 
 
-def write_evaluation(
-    folder: Path, stage: str, point: StatePoint, objective: Objective, measured: Measurement
-) -> dict[str, Any]:
-    """Adds a state's measurement to ``evaluation.json`` and writes its curves.
+def write_scores(folder: Path, stage: str, name: str, found: Mapping[str, Any]) -> None:
+    """Adds a state's scores to ``evaluation.json``.
 
     Args:
         folder: run folder.
         stage: ``before`` or ``after`` training.
-        point: the state.
-        objective: of the state.
-        measured: the measurement.
-
-    Returns:
-        The scores that were written.
+        name: of the state.
+        found: its scores.
     """
-    found = scores(objective, measured)
     path = folder / "evaluation.json"
     table = json.loads(path.read_text()) if path.is_file() else {}
-    table.setdefault(stage, {})[point.name] = found
+    table.setdefault(stage, {})[name] = dict(found)
+    write_text_atomically(path, json.dumps(table, indent=1) + "\n")
+
+
+def write_curves(
+    folder: Path, stage: str, point: StatePoint, objective: Objective, measured: Measurement
+) -> None:
+    """Writes the curves of a state's measurement, ``evaluation_STAGE_NAME.npz``."""
     curves = _curves(point, objective, measured)
     write_atomically(
         folder / f"evaluation_{stage}_{point.name}.npz",
         lambda partial: _savez(partial, curves),
     )
-    write_atomically(path, lambda partial: _write_json(partial, table))
-    return found
 
 
 def _curves(point: StatePoint, objective: Objective, measured: Measurement) -> dict[str, Any]:
@@ -108,7 +107,3 @@ def _curves(point: StatePoint, objective: Objective, measured: Measurement) -> d
 def _savez(path: Path, curves: dict[str, Any]) -> None:
     with path.open("wb") as handle:
         np.savez_compressed(handle, **curves)
-
-
-def _write_json(path: Path, table: dict[str, Any]) -> None:
-    path.write_text(json.dumps(table, indent=1) + "\n")

@@ -1,12 +1,12 @@
 """A state in the course of training: where its run stands, and what its windows gave."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ocvf_lmp.fit.objective import Objective
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
@@ -142,3 +142,15 @@ class Site:
         if not self.pooled or self.keep == 0.0:
             return dict(means)
         return {k: self.keep * self.pooled[k] + (1.0 - self.keep) * v for k, v in means.items()}
+
+
+def make_sites(
+    prior: nn.Module,
+    corrections: Mapping[str, nn.Module],
+    states: Sequence[StatePoint],
+    plan: TrainingPlan,
+) -> list[Site]:
+    """A run that has not begun for each state, with its correction of the prior."""
+    return [
+        Site.at_start(point, Corrected(prior, corrections[point.name]), plan) for point in states
+    ]

@@ -6,23 +6,20 @@ takes the exact gradient of the window's trajectory by the adjoint. What the win
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ocvf_lmp.errors import InputError, TrainingError
-from ocvf_lmp.fit.evaluation import write_evaluation
+from ocvf_lmp.fit.evaluation import write_scores
 from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.progress import Progress, Silent, WindowRecord
-from ocvf_lmp.fit.sampling import measure
-from ocvf_lmp.fit.site import Site
-from ocvf_lmp.md.adjoint import adjoint_gradient
-from ocvf_lmp.md.rollout import rollout
-from ocvf_lmp.md.state import NptState
-from ocvf_lmp.potential.composite import Corrected
+from ocvf_lmp.fit.site import Site, make_sites
+from ocvf_lmp.fit.team import Alone, Team
+from ocvf_lmp.fit.work import Equilibrate, Job, Measure, Outcome, Window
 
 
 class Trainer:
@@ -54,12 +51,11 @@ class Trainer:
                 f"expected one correction for each state ({', '.join(names)}), found"
                 f" {', '.join(corrections)}; give every state a name of its own"
             )
+        self.prior, self.corrections, self.states = prior, dict(corrections), list(states)
         self.plan, self.logbook = plan, logbook
-        self.corrections = dict(corrections)
-        self.sites = [
-            Site.at_start(point, Corrected(prior, corrections[point.name]), plan)
-            for point in states
-        ]
+        self.sites = make_sites(prior, corrections, states, plan)
+        self.progress: Progress = Silent()
+        self.team: Team = Alone()
         parameters = {id(p): p for m in corrections.values() for p in m.parameters()}
         self.optimizer = torch.optim.SGD(
             list(parameters.values()), lr=plan.learning_rate, momentum=plan.momentum
@@ -69,97 +65,56 @@ class Trainer:
         if content is not None:
             self._restore(content)
 
-    def run(self, progress: Progress | None = None) -> None:
+    def run(self, progress: Progress | None = None, team: Team | None = None) -> None:
         """Equilibrates, measures the prior, trains, and measures the corrected model.
+
+        Args:
+            progress: told of everything.
+            team: who works on the states; this process alone if None.
 
         Raises:
             SimulationError: a run left physical ground.
             TrainingError: a loss that is not a number, or no gradient to be trusted.
         """
-        progress = progress or Silent()
-        for site in self.sites:
-            self._prepare(site, progress)
+        self.progress, self.team = progress or Silent(), team or Alone()
+        self._bring("new", Equilibrate("equilibrating", "equilibrated"))
+        self._bring("equilibrated", Measure("before", "training"))
         while self.epoch < self.plan.epochs:
-            records = self._one_epoch(progress)
+            records = self._one_epoch()
             self.epoch += 1
             self.logbook.log(records)
             self._save()
-        for site in self.sites:
-            self._conclude(site, progress)
+        self._bring("training", Equilibrate("relaxing", "relaxed"))
+        self._bring("relaxed", Measure("after", "done"))
         self.logbook.write_potentials({site.point.name: site.model for site in self.sites})
 
-    def _prepare(self, site: Site, progress: Progress) -> None:
-        """Equilibration and measurement of the prior (θ = 0)."""
-        if site.stage == "new":
-            self._equilibrate(site, progress, "equilibrating")
-            site.stage = "equilibrated"
-            self._save()
-        if site.stage == "equilibrated":
-            site.pooled = self._measure(site, "before", progress)
-            site.stage = "training"
-            self._save()
-
-    def _conclude(self, site: Site, progress: Progress) -> None:
-        """Relaxation to the final parameters and their measurement."""
-        if site.stage == "training":
-            self._equilibrate(site, progress, "relaxing")
-            site.stage = "relaxed"
-            self._save()
-        if site.stage == "relaxed":
-            self._measure(site, "after", progress)
-            site.stage = "done"
+    def _bring(self, stage: str, job: Equilibrate | Measure) -> None:
+        """Does a job at all sites that are at a stage; a checkpoint follows each."""
+        waiting = [site for site in self.sites if site.stage == stage]
+        for site, outcome in self._each(job, waiting):
+            if isinstance(job, Measure):
+                name = site.point.name
+                write_scores(self.logbook.folder, job.when, name, outcome.scores)
+                self.progress.measured(name, job.when, outcome.scores)
             self._save()
 
-    def _equilibrate(self, site: Site, progress: Progress, what: str) -> None:
-        n_steps, name = self.plan.equilibration, site.point.name
-        with (
-            self.logbook.trajectory(site.point, site.steps) as record,
-            progress.task(f"{what} {name}", n_steps) as advance,
-        ):
+    def _each(self, job: Job, sites: Sequence[Site]) -> Iterator[tuple[Site, Outcome]]:
+        return self.team.each(job, sites, self.plan, self.logbook, self.progress)
 
-            def observer(step: int, now: NptState, mechanics: Any) -> None:
-                record(step, now, mechanics)
-                advance(self.plan.evaluate_every)
-
-            end = rollout(
-                site.model, site.objective.species, site.state, site.point.params, n_steps,
-                observer, self.plan.evaluate_every,
-            )  # fmt: skip
-        site.state = end.state
-        site.steps += n_steps
-
-    def _measure(self, site: Site, stage: str, progress: Progress) -> dict[str, Tensor]:
-        """Measures a state, writes the result, and returns the averages."""
-        plan, name = self.plan, site.point.name
-        with (
-            self.logbook.trajectory(site.point, site.steps) as record,
-            progress.task(f"measuring {name} {stage} training", plan.evaluation) as advance,
-        ):
-
-            def on_frame(step: int, now: NptState, mechanics: Any) -> None:
-                record(step, now, mechanics)
-                advance(plan.evaluate_every)
-
-            found = measure(
-                site.model, site.objective, site.state, site.point.params, plan.evaluation,
-                plan.evaluate_every, on_frame,
-            )  # fmt: skip
-        site.state = found.state
-        site.steps += plan.evaluation
-        scores = write_evaluation(self.logbook.folder, stage, site.point, site.objective, found)
-        progress.measured(name, stage, scores)
-        return found.means
-
-    def _one_epoch(self, progress: Progress) -> list[WindowRecord]:
+    def _one_epoch(self) -> list[WindowRecord]:
+        """One window at every state, and one step of the parameters."""
         rate = self.plan.learning_rate * self._decay()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
+        found = {s.point.name: o for s, o in self._each(Window(self.epoch + 1, rate), self.sites)}
         records = []
-        for site in self.sites:
-            record = self._one_window(site, progress)
-            records.append(record)
-            progress.window(record)
+        for site in self.sites:  # in their order, whoever was first
+            outcome = found[site.point.name]
+            assert outcome.record is not None
+            self._add_gradients(site, outcome.gradients)
+            records.append(outcome.record)
+            self.progress.window(outcome.record)
         if any(record.updated for record in records):
             self._scale_gradients()
             self.optimizer.step()
@@ -175,37 +130,11 @@ class Trainer:
             )
         return records
 
-    def _one_window(self, site: Site, progress: Progress) -> WindowRecord:
-        """One window at one state; adds its gradient if it can be trusted."""
-        plan, point, window = self.plan, site.point, site.window
-        site.objective.forget()
-        with progress.task(f"epoch {self.epoch + 1} {point.name}", window):
-            result = adjoint_gradient(
-                site.model, site.objective.species, site.state, point.params, window,
-                site.objective.observe, site.pooled_loss(), plan.sample_every,
-                anchor_every=plan.anchor_every,
-            )  # fmt: skip
-        norm = math.sqrt(sum(float(g.square().sum()) for g in result.gradients.values()))
-        if not (math.isfinite(result.loss) and math.isfinite(norm)):
-            raise TrainingError(
-                f"expected a finite loss and gradient, found {result.loss} and {norm} at"
-                f" {point.name} in epoch {self.epoch + 1}; lower training.learning_rate. The"
-                f" last good state is in {self.logbook.folder}: the same command resumes it"
-            )
-        site.advance(result)
-        site.adapt_window(result, plan)
-        if result.horizon.trusted:
-            self._add_gradients(site, result.gradients, norm)
-        rate = self.optimizer.param_groups[0]["lr"]
-        return site.record(result, self.epoch + 1, window, norm, rate)
-
-    def _add_gradients(self, site: Site, gradients: Mapping[str, Tensor], norm: float) -> None:
-        """Adds a state's gradient, cut back if it is far larger than this state's usually are."""
+    @staticmethod
+    def _add_gradients(site: Site, gradients: Mapping[str, Tensor]) -> None:
         parameters = dict(site.model.named_parameters())
-        weight = site.point.weight * site.restraint(norm)
         for name, slope in gradients.items():
             parameter = parameters[name]
-            slope = weight * slope
             parameter.grad = slope if parameter.grad is None else parameter.grad + slope
 
     def _scale_gradients(self) -> None:

@@ -1,0 +1,184 @@
+"""Who works on the states of a training: this process, or several at a time.
+
+A job is a function of a site alone, so every team gives the same numbers.
+"""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from ocvf_lmp.errors import TrainingError
+from ocvf_lmp.fit.logbook import Logbook
+from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
+from ocvf_lmp.fit.progress import Progress, Silent
+from ocvf_lmp.fit.site import Site, make_sites
+from ocvf_lmp.fit.work import Job, Outcome
+
+
+class Team(Protocol):
+    """Does a job at several sites."""
+
+    def each(
+        self, job: Job, sites: Sequence[Site], plan: TrainingPlan, logbook: Logbook,
+        progress: Progress,
+    ) -> Iterator[tuple[Site, Outcome]]:  # fmt: skip
+        """Yields every site, brought up to date, and what the job gave there, as it is done."""
+        ...
+
+
+class Alone:
+    """One site after another, in this process."""
+
+    def each(
+        self, job: Job, sites: Sequence[Site], plan: TrainingPlan, logbook: Logbook,
+        progress: Progress,
+    ) -> Iterator[tuple[Site, Outcome]]:  # fmt: skip
+        """See `Team`."""
+        for site in sites:
+            yield site, job(site, plan, logbook, progress)
+
+
+class Processes:
+    """Worker processes of this machine, each on one core.
+
+    Args:
+        n_workers: how many.
+        threads: of torch in each.
+        prior, corrections, states, plan, logbook: what `Trainer` is made of.
+    """
+
+    def __init__(
+        self,
+        n_workers: int,
+        threads: int,
+        prior: nn.Module,
+        corrections: Mapping[str, nn.Module],
+        states: Sequence[StatePoint],
+        plan: TrainingPlan,
+        logbook: Logbook,
+    ) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._news = context.Queue()
+        bench = pickle.dumps((prior, dict(corrections), list(states), plan, logbook))
+        self._pool = ProcessPoolExecutor(
+            n_workers, context, _begin, (bench, threads, self._news)
+        )  # fmt: skip
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if kind is not None:  # work in progress is of no use to anybody
+            for worker in list(self._pool._processes.values()):
+                worker.terminate()
+        self._pool.shutdown(cancel_futures=True)
+
+    def each(
+        self, job: Job, sites: Sequence[Site], plan: TrainingPlan, logbook: Logbook,
+        progress: Progress,
+    ) -> Iterator[tuple[Site, Outcome]]:  # fmt: skip
+        """See `Team`."""
+        del plan
+        with _forwarded(self._news, progress):
+            try:
+                waiting: dict[Future[bytes], Site] = {
+                    self._pool.submit(_work, pickle.dumps((job, _sent(site)))): site
+                    for site in sites
+                }
+                for done in as_completed(waiting):
+                    site = waiting[done]
+                    changed, outcome = pickle.loads(done.result())
+                    site.restore(changed)
+                    yield site, outcome
+            except BrokenProcessPool as reason:
+                raise TrainingError(
+                    "expected the worker processes to live as long as the training, found one dead"
+                    " (killed, or out of memory?); the same command resumes from the last"
+                    f" checkpoint in {logbook.folder}; `workers: 1` works in a single process"
+                ) from reason
+
+
+def _sent(site: Site) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    return site.point.name, site.as_dict(), site.model.correction.state_dict()
+
+
+# ------------------------------------------------------------------------------- in the workers
+_bench: dict[str, Any] = {}
+"""Of a worker process: its sites by name, plan, logbook and progress."""
+
+
+def _begin(bench: bytes, threads: int, news: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    prior, corrections, states, plan, logbook = pickle.loads(bench)
+    sites = {site.point.name: site for site in make_sites(prior, corrections, states, plan)}
+    _bench.update(sites=sites, plan=plan, logbook=logbook, progress=_Told(news))
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work(task: bytes) -> bytes:
+    job, (name, state, correction) = pickle.loads(task)
+    site: Site = _bench["sites"][name]
+    site.restore(state)
+    site.model.correction.load_state_dict(correction)
+    outcome = job(site, _bench["plan"], _bench["logbook"], _bench["progress"])
+    return pickle.dumps((site.as_dict(), outcome))
+
+
+class _Told(Silent):
+    """Progress of a worker, sent to the parent."""
+
+    def __init__(self, news: Any) -> None:
+        self._news = news
+
+    @contextmanager
+    def task(self, name: str, n_steps: int) -> Iterator[Callable[[int], None]]:
+        """Sends what happens."""
+        self._news.put(("start", name, n_steps))
+        yield lambda steps: self._news.put(("advance", name, steps))
+        self._news.put(("end", name, 0))
+
+
+# -------------------------------------------------------------------------------- in the parent
+@contextmanager
+def _forwarded(news: Any, progress: Progress) -> Iterator[None]:
+    """Passes on what workers tell, until the block is left."""
+
+    def listen() -> None:
+        tasks: dict[str, tuple[ExitStack, Callable[[int], None]]] = {}
+        while (item := news.get()) is not None:
+            kind, name, number = item
+            if kind == "start":
+                stack = ExitStack()
+                tasks[name] = stack, stack.enter_context(progress.task(name, number))
+            elif kind == "advance":
+                tasks[name][1](number)
+            else:
+                tasks.pop(name)[0].close()
+        for stack, _ in tasks.values():
+            stack.close()
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield
+    finally:
+        news.put(None)
+        listener.join()

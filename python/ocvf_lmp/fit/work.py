@@ -1,0 +1,165 @@
+"""What is done at one state of a training: equilibration, measurement, a gradient's window.
+
+Each job changes its site and returns what the trainer needs of it, and nothing else: so states can
+be worked on by different processes, in any order, with the same result.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from ocvf_lmp.errors import TrainingError
+from ocvf_lmp.fit.evaluation import scores, write_curves
+from ocvf_lmp.fit.logbook import Logbook
+from ocvf_lmp.fit.plan import TrainingPlan
+from ocvf_lmp.fit.progress import Progress, WindowRecord
+from ocvf_lmp.fit.sampling import measure
+from ocvf_lmp.fit.site import Site
+from ocvf_lmp.md.adjoint import adjoint_gradient
+from ocvf_lmp.md.mechanics import Mechanics
+from ocvf_lmp.md.rollout import rollout
+from ocvf_lmp.md.state import NptState
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a job gave.
+
+    Attributes:
+        scores: of a measurement.
+        record: of a window.
+        gradients: of the state's loss by the name of the model's parameter, ready to be added;
+            empty if they cannot be trusted.
+    """
+
+    scores: dict[str, Any] = field(default_factory=dict)
+    record: WindowRecord | None = None
+    gradients: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Job(Protocol):
+    """A piece of work at one state."""
+
+    def __call__(
+        self, site: Site, plan: TrainingPlan, logbook: Logbook, progress: Progress
+    ) -> Outcome:
+        """Does it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Equilibrate:
+    """Runs a state without looking at it.
+
+    Attributes:
+        what: word for the progress.
+        stage: of the site, afterwards.
+    """
+
+    what: str
+    stage: str
+
+    def __call__(
+        self, site: Site, plan: TrainingPlan, logbook: Logbook, progress: Progress
+    ) -> Outcome:
+        """Does it."""
+        n_steps, name = plan.equilibration, site.point.name
+        with (
+            logbook.trajectory(site.point, site.steps) as record,
+            progress.task(f"{self.what} {name}", n_steps) as advance,
+        ):
+
+            def observer(step: int, now: NptState, mechanics: Mechanics) -> None:
+                record(step, now, mechanics)
+                advance(plan.evaluate_every)
+
+            end = rollout(
+                site.model, site.objective.species, site.state, site.point.params, n_steps,
+                observer, plan.evaluate_every,
+            )  # fmt: skip
+        site.state, site.stage = end.state, self.stage
+        site.steps += n_steps
+        return Outcome()
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Measures a state and writes its curves; the averages become the site's pooled ones.
+
+    Attributes:
+        when: ``before`` or ``after`` training.
+        stage: of the site, afterwards.
+    """
+
+    when: str
+    stage: str
+
+    def __call__(
+        self, site: Site, plan: TrainingPlan, logbook: Logbook, progress: Progress
+    ) -> Outcome:
+        """Does it."""
+        name, n_steps = site.point.name, plan.evaluation
+        with (
+            logbook.trajectory(site.point, site.steps) as record,
+            progress.task(f"measuring {name} {self.when} training", n_steps) as advance,
+        ):
+
+            def on_frame(step: int, now: NptState, mechanics: Mechanics) -> None:
+                record(step, now, mechanics)
+                advance(plan.evaluate_every)
+
+            found = measure(
+                site.model, site.objective, site.state, site.point.params, n_steps,
+                plan.evaluate_every, on_frame,
+            )  # fmt: skip
+        site.state, site.stage, site.pooled = found.state, self.stage, found.means
+        site.steps += n_steps
+        write_curves(logbook.folder, self.when, site.point, site.objective, found)
+        return Outcome(scores=scores(site.objective, found))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Runs one window of dynamics and takes the exact gradient of its trajectory.
+
+    Attributes:
+        epoch: its number, from 1.
+        rate: learning rate, for the record.
+
+    Raises:
+        TrainingError: a loss or a gradient that is not a number.
+    """
+
+    epoch: int
+    rate: float
+
+    def __call__(
+        self, site: Site, plan: TrainingPlan, logbook: Logbook, progress: Progress
+    ) -> Outcome:
+        """Does it."""
+        point, window = site.point, site.window
+        site.objective.forget()
+        with progress.task(f"epoch {self.epoch} {point.name}", window):
+            result = adjoint_gradient(
+                site.model, site.objective.species, site.state, point.params, window,
+                site.objective.observe, site.pooled_loss(), plan.sample_every,
+                anchor_every=plan.anchor_every,
+            )  # fmt: skip
+        norm = math.sqrt(sum(float(g.square().sum()) for g in result.gradients.values()))
+        if not (math.isfinite(result.loss) and math.isfinite(norm)):
+            raise TrainingError(
+                f"expected a finite loss and gradient, found {result.loss} and {norm} at"
+                f" {point.name} in epoch {self.epoch}; lower training.learning_rate. The"
+                f" last good state is in {logbook.folder}: the same command resumes it"
+            )
+        site.advance(result)
+        site.adapt_window(result, plan)
+        gradients = {}
+        if result.horizon.trusted:
+            weight = point.weight * site.restraint(norm)
+            gradients = {name: weight * slope for name, slope in result.gradients.items()}
+        record = site.record(result, self.epoch, window, norm, self.rate)
+        return Outcome(record=record, gradients=gradients)
