@@ -1,0 +1,127 @@
+"""Frames of an equilibrium run, kept so that averages under other parameters can be had of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ocvf_lmp.arrays import Cell, Positions, Species
+from ocvf_lmp.errors import InputError
+from ocvf_lmp.md.mechanics import Mechanics
+from ocvf_lmp.md.parameters import NptParameters
+from ocvf_lmp.md.rollout import rollout
+from ocvf_lmp.md.state import NptState
+from ocvf_lmp.potential.protocol import Potential
+
+Observe = Callable[[Positions, Cell], Mapping[str, torch.Tensor]]
+"""Observables of a frame, by name."""
+
+OnFrame = Callable[[int, NptState, Mechanics], None]
+"""Told of every frame of a run: number of the step, state, mechanics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """Frames in the order in which they were sampled.
+
+    Attributes:
+        positions: Å, (frames, atoms, 3).
+        cells: rows, Å, (frames, 3, 3).
+        energies: of the potential that sampled them, eV, (frames,).
+        observables: by name, (frames, ...).
+    """
+
+    positions: torch.Tensor
+    cells: torch.Tensor
+    energies: torch.Tensor
+    observables: dict[str, torch.Tensor]
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return len(self.energies)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {
+            "positions": self.positions,
+            "cells": self.cells,
+            "energies": self.energies,
+            "observables": self.observables,
+        }
+
+
+def ensemble_of(
+    positions: torch.Tensor, cells: torch.Tensor, energies: torch.Tensor, observe: Observe
+) -> Ensemble:
+    """An ensemble from frames that somebody sampled; the observables are computed here.
+
+    Args:
+        positions: Å, (frames, atoms, 3).
+        cells: rows, Å, (frames, 3, 3).
+        energies: of the potential that sampled them, eV, (frames,).
+        observe: observables of a frame.
+
+    Raises:
+        InputError: no frame, or numbers of frames that differ.
+    """
+    sizes = {len(positions), len(cells), len(energies)}
+    if len(sizes) != 1 or 0 in sizes:
+        raise InputError(
+            "expected the same number of positions, cells and energies, at least one, found"
+            f" {len(positions)}, {len(cells)} and {len(energies)}; lengthen the run"
+        )
+    with torch.no_grad():
+        found = [observe(x, h) for x, h in zip(positions, cells, strict=True)]
+    observables = {name: torch.stack([f[name] for f in found]) for name in found[0]}
+    return Ensemble(positions, cells, energies, observables)
+
+
+def sample(
+    potential: Potential,
+    species: Species,
+    state: NptState,
+    params: NptParameters,
+    n_steps: int,
+    every: int,
+    observe: Observe,
+    on_frame: OnFrame = lambda step, state, mechanics: None,
+) -> tuple[Ensemble, NptState]:
+    """Samples by the twin.
+
+    Args:
+        potential: the energy.
+        species: (atoms,).
+        state: initial state, equilibrated.
+        params: the ensemble.
+        n_steps: length of the run.
+        every: steps between frames.
+        observe: observables of a frame.
+        on_frame: told of every frame.
+
+    Returns:
+        The ensemble and the final state.
+
+    Raises:
+        InputError: the run has no frame.
+        SimulationError: the run left physical ground.
+    """
+    positions: list[torch.Tensor] = []
+    cells: list[torch.Tensor] = []
+    energies: list[torch.Tensor] = []
+
+    def keep(step: int, now: NptState, mechanics: Mechanics) -> None:
+        positions.append(now.positions)
+        cells.append(now.cell)
+        energies.append(mechanics.energy)
+        on_frame(step, now, mechanics)
+
+    end = rollout(potential, species, state, params, n_steps, keep, every)
+    if not energies:
+        raise InputError(
+            f"expected at least one frame, found none ({n_steps} steps, one frame every {every});"
+            " lengthen the run"
+        )
+    frames = torch.stack(positions), torch.stack(cells), torch.stack(energies)
+    return ensemble_of(*frames, observe), end.state

@@ -1,0 +1,159 @@
+"""Gradients from fluctuations, on a bond whose ensemble is known exactly."""
+
+import pytest
+import torch
+from torch import nn
+
+from ocvf_lmp.errors import InputError
+from ocvf_lmp.fit.ensemble import ensemble_of, sample
+from ocvf_lmp.fit.estimate import GradientEstimate
+from ocvf_lmp.fit.reweight import energies_of, energy_slopes, reweighted_gradient, weights_of
+from ocvf_lmp.md.parameters import NptParameters
+from ocvf_lmp.md.state import initial_state
+from ocvf_lmp.seeding import normal, stream
+from ocvf_lmp.units import KB
+
+KT, STIFFNESS = 0.025, 2.0
+TEMPERATURE = KT / KB
+SPECIES = torch.zeros(2, dtype=torch.long)
+CELL = 40.0 * torch.eye(3, dtype=torch.float64)
+
+
+class Bond(nn.Module):
+    """Half k r² of all pairs: <r²> = 3 kT/k for two atoms in a large cell."""
+
+    cutoff, n_hops, symbols = 8.0, 1, ("Ar",)
+
+    def __init__(self, stiffness=STIFFNESS):
+        super().__init__()
+        self.stiffness = nn.Parameter(torch.tensor([stiffness], dtype=torch.float64))
+        self.offset = nn.Parameter(torch.zeros((), dtype=torch.float64))
+
+    def atom_energies(self, edges, species, exchange=None):
+        """Energy of each atom."""
+        square = edges.vector.square().sum(dim=1)
+        half = torch.zeros(len(species), dtype=square.dtype).index_add(0, edges.center, square)
+        return 0.25 * self.stiffness * half + self.offset
+
+    def energy(self, edges, species):
+        """Total energy."""
+        return self.atom_energies(edges, species).sum()
+
+
+def observe(positions, cell):
+    return {"square": (positions[1] - positions[0]).square().sum()}
+
+
+def loss(means):
+    return 3.0 * means["square"] ** 2
+
+
+def drawn(seed, n_frames=120, stiffness=STIFFNESS):
+    """Independent frames of the exact ensemble."""
+    bond = (KT / stiffness) ** 0.5 * normal((n_frames, 3), stream(seed, "bond"))
+    positions = torch.stack([torch.full_like(bond, 20.0), 20.0 + bond], dim=1)
+    cells = CELL.expand(n_frames, 3, 3)
+    energies = 0.5 * stiffness * bond.square().sum(dim=1)
+    return ensemble_of(positions, cells, energies, observe)
+
+
+def gradient(seed, **options):
+    return reweighted_gradient(Bond(), SPECIES, drawn(seed, **options), TEMPERATURE, loss)
+
+
+MEAN = 3.0 * KT / STIFFNESS
+EXACT = 2.0 * 3.0 * MEAN * (-MEAN / STIFFNESS)
+"""dL/dk = 2 · 3 <r²> d<r²>/dk, d<r²>/dk = -<r²>/k."""
+
+
+def test_mean_of_many_gradients_is_the_exact_one_and_their_scatter_what_each_claims():
+    found = [gradient(seed) for seed in range(50)]
+    values = torch.stack([f.gradients["stiffness"] for f in found]).squeeze()
+    errors = torch.stack([f.errors["stiffness"] for f in found]).squeeze()
+    scatter = float(values.std())
+    assert abs(float(values.mean()) - EXACT) < 4.0 * scatter / len(values) ** 0.5
+    assert scatter == pytest.approx(float(errors.square().mean().sqrt()), rel=0.35)
+    assert all(f.gradients["stiffness"].shape == (1,) for f in found)
+
+
+def test_a_constant_energy_has_no_gradient():
+    found = gradient(1)
+    assert float(found.gradients["offset"].abs()) < 1e-12
+    assert found.gradients["offset"].shape == ()
+
+
+def test_equal_weights_give_the_covariance():
+    ensemble = drawn(3)
+    found = reweighted_gradient(Bond(), SPECIES, ensemble, TEMPERATURE, loss)
+    square = ensemble.observables["square"]
+    covariance = torch.cov(torch.stack([square, 0.5 * square]))[0, 1]
+    expected = -6.0 * square.mean() * covariance / KT
+    assert found.gradients["stiffness"].item() == pytest.approx(float(expected), rel=1e-10)
+    assert found.notes["effective"] == pytest.approx(1.0)
+    assert not found.refusal
+
+
+def test_frames_of_one_stiffness_give_averages_and_gradients_at_another():
+    other = 2.4
+    ensemble = drawn(5, n_frames=2500)
+    found = reweighted_gradient(
+        Bond(other), SPECIES, ensemble, TEMPERATURE, loss, min_effective=0.5
+    )
+    mean = 3.0 * KT / other
+    assert found.observables["square"].item() == pytest.approx(mean, rel=0.06)
+    exact = -6.0 * mean * mean / other
+    value, error = found.gradients["stiffness"].item(), found.errors["stiffness"].item()
+    assert abs(value - exact) < 3.0 * error < 0.3 * abs(exact)
+
+
+def test_effective_sample_size_is_the_exact_one_and_too_few_frames_are_refused():
+    """<w>²/<w²> of three-dimensional Gaussians of stiffness k at stiffness k'."""
+    other = 3.0
+    ensemble = drawn(7, n_frames=3000)
+    energies = energies_of(Bond(other), SPECIES, ensemble)
+    _, effective = weights_of(ensemble, energies, TEMPERATURE)
+    # <exp(-x²(k'-k)/2kT)> = (k/k')^(3/2);  <its square> = (k/(2k'-k))^(3/2)
+    exact = ((STIFFNESS / other) ** 2 / (STIFFNESS / (2 * other - STIFFNESS))) ** 1.5
+    assert effective == pytest.approx(exact, rel=0.05)
+    found = reweighted_gradient(Bond(other), SPECIES, ensemble, TEMPERATURE, loss)
+    assert "frames count" in found.refusal
+
+
+def test_slopes_are_the_derivatives_of_the_energies():
+    ensemble, h = drawn(2, n_frames=16), 1e-5
+    found = energy_slopes(Bond(), SPECIES, ensemble)
+    high, low = (energies_of(Bond(STIFFNESS + s), SPECIES, ensemble) for s in (h, -h))
+    assert torch.allclose(found.slopes["stiffness"][:, 0], (high - low) / (2 * h), rtol=1e-8)
+    assert torch.allclose(found.energies, ensemble.energies, rtol=1e-12)
+
+
+def test_too_few_frames_for_an_error_are_refused():
+    with pytest.raises(InputError, match="at least 16 frames"):
+        gradient(1, n_frames=15)
+
+
+def test_the_twin_samples_the_frames_of_its_run():
+    noise = normal((2, 3), stream(1, "momenta"))
+    positions = torch.tensor([[20.0, 20, 20], [21.0, 20.05, 20]], dtype=torch.float64)
+    params = NptParameters(temperature=TEMPERATURE, timestep=0.001, mode="fixed")
+    masses = torch.full((2,), 39.9, dtype=torch.float64)
+    state = initial_state(positions, CELL, masses, params, noise)
+    seen = []
+    ensemble, end = sample(
+        Bond(), SPECIES, state, params, 20, 5, observe, lambda step, *_: seen.append(step)
+    )
+    assert seen == [5, 10, 15, 20]
+    assert torch.equal(ensemble.positions[-1], end.positions)
+    assert torch.allclose(
+        ensemble.energies, energies_of(Bond(), SPECIES, ensemble), rtol=1e-12, atol=1e-15
+    )
+    with pytest.raises(InputError, match="at least one frame"):
+        sample(Bond(), SPECIES, state, params, 3, 5, observe)
+
+
+def test_signal_to_noise_is_freed_of_what_noise_adds_to_the_norm():
+    gradients = {"a": torch.tensor([3.0]), "b": torch.tensor([4.0])}
+    errors = {"a": torch.tensor([3.0]), "b": torch.tensor([0.0])}
+    found = GradientEstimate(1.0, gradients, errors, {}, 0.0)
+    assert found.norm == 5.0
+    assert found.signal_to_noise == pytest.approx(4.0 / 3.0)
