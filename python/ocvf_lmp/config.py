@@ -94,10 +94,16 @@ class TrainingConfig(_Strict):
     correction: Literal["shared", "separate"] = Field(
         "separate", description="one correction for each state, or one for all"
     )
+    estimator: Literal["adjoint", "reweight"] = Field("adjoint", description="of the gradient")
     epochs: Count = 30
     window: Count = Field(100, description="steps a gradient goes back through")
     min_window: Count = 20
     sample_every: Count = 10
+    sampling: Count = Field(1000, description="steps of a run for reweighting")
+    relaxation: Annotated[int, Field(ge=0)] = Field(100, description="steps before it")
+    min_effective: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.9, description="share of frames that must count, else new ones are sampled"
+    )
     memory: Annotated[float, Field(ge=0, lt=1)] = 0.8
     learning_rate: Positive = Field(0.04, description="length of a step in parameter space")
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5

@@ -1,13 +1,14 @@
 """Training through the twin, on one cell of BaTiO3 with the shipped prior."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from ocvf_lmp.errors import InputError, OcvfError, SimulationError, TrainingError
-from ocvf_lmp.fit import work
+from ocvf_lmp.fit import estimators
 from ocvf_lmp.fit.logbook import Logbook, forget_run
 from ocvf_lmp.fit.objective import NamedTarget
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
@@ -62,6 +63,12 @@ def trainer(prior, folder, states=None, plan=PLAN) -> Trainer:
     shared = correction()
     corrections = {s.name: shared for s in states}
     return Trainer(prior, corrections, states, plan, Logbook(folder, {}, shared=True))
+
+
+def metrics(folder) -> list[dict]:
+    """What was logged, but for the time that it took."""
+    lines = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
 
 
 def parameters_of(found: Trainer) -> torch.Tensor:
@@ -122,10 +129,17 @@ def test_the_gradient_step_lowers_the_loss_of_the_same_window(prior, tmp_path):
     assert window().loss < before.loss
 
 
-@pytest.mark.parametrize("killed_after", [1, 2, 4])
-def test_a_killed_run_resumes_to_the_same_parameters(prior, tmp_path, killed_after, monkeypatch):
+REWEIGHT = replace(PLAN, estimator="reweight", sampling=32, sample_every=2, relaxation=4)
+
+
+@pytest.mark.parametrize(
+    ("killed_after", "plan"), [(1, PLAN), (2, PLAN), (4, PLAN), (3, REWEIGHT), (4, REWEIGHT)]
+)
+def test_a_killed_run_resumes_to_the_same_parameters(
+    prior, tmp_path, killed_after, plan, monkeypatch
+):
     """Killed right after the n-th checkpoint: equilibration, measurement, first epoch ..."""
-    whole = trainer(prior, tmp_path / "whole")
+    whole = trainer(prior, tmp_path / "whole", plan=plan)
     whole.run()
     saved = 0
     save = Logbook.save
@@ -139,13 +153,12 @@ def test_a_killed_run_resumes_to_the_same_parameters(prior, tmp_path, killed_aft
 
     monkeypatch.setattr(Logbook, "save", save_then_die)
     with pytest.raises(KeyboardInterrupt):
-        trainer(prior, tmp_path / "cut").run()
+        trainer(prior, tmp_path / "cut", plan=plan).run()
     monkeypatch.undo()
-    resumed = trainer(prior, tmp_path / "cut")
+    resumed = trainer(prior, tmp_path / "cut", plan=plan)
     resumed.run()
     assert torch.equal(parameters_of(whole), parameters_of(resumed))
-    lines = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "cut")]
-    assert lines[0] == lines[1]
+    assert metrics(tmp_path / "whole") == metrics(tmp_path / "cut")
     for name in ("before", "after"):
         values = [
             json.loads((tmp_path / run / "evaluation.json").read_text())[name]
@@ -158,7 +171,7 @@ def test_a_loss_that_is_not_a_number_ends_training_and_keeps_the_last_good_state
     prior, tmp_path, monkeypatch
 ):
     found = trainer(prior, tmp_path)
-    real = work.adjoint_gradient
+    real = estimators.adjoint_gradient
     calls = 0
 
     def poisoned(*arguments, **options):
@@ -169,7 +182,7 @@ def test_a_loss_that_is_not_a_number_ends_training_and_keeps_the_last_good_state
             object.__setattr__(result, "loss", float("nan"))
         return result
 
-    monkeypatch.setattr(work, "adjoint_gradient", poisoned)
+    monkeypatch.setattr(estimators, "adjoint_gradient", poisoned)
     with pytest.raises(TrainingError, match="learning_rate"):
         found.run()
     good = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
@@ -207,14 +220,14 @@ def test_gradients_beyond_the_horizon_are_refused_and_the_window_shortens(
 ):
     from ocvf_lmp.md.horizon import Horizon
 
-    real = work.adjoint_gradient
+    real = estimators.adjoint_gradient
 
     def chaotic(*arguments, **options):
         result = real(*arguments, **options)
         object.__setattr__(result, "horizon", Horizon(200.0, 0.04, 0.015))
         return result
 
-    monkeypatch.setattr(work, "adjoint_gradient", chaotic)
+    monkeypatch.setattr(estimators, "adjoint_gradient", chaotic)
     plan = TrainingPlan(
         epochs=9, window=20, min_window=10, sample_every=5, equilibration=10, evaluation=20,
         evaluate_every=4, patience=3,
@@ -225,6 +238,19 @@ def test_gradients_beyond_the_horizon_are_refused_and_the_window_shortens(
         found.run()
     assert torch.equal(start, parameters_of(found))
     assert found.sites[0].window == 10
+
+
+def test_reweighting_samples_again_only_where_too_few_frames_count(prior, tmp_path):
+    steady = replace(REWEIGHT, learning_rate=1e-9, epochs=3)
+    trainer(prior, tmp_path / "steady", plan=steady).run()
+    lines = metrics(tmp_path / "steady")
+    assert [line["window_ps"] > 0 for line in lines] == [True, False, False]
+    assert lines[1]["effective"] > 0.99
+    assert lines[0]["grad_error"] > 0
+    moving = replace(REWEIGHT, learning_rate=0.5, epochs=2, min_effective=1.0 - 1e-9)
+    trainer(prior, tmp_path / "moving", plan=moving).run()
+    lines = metrics(tmp_path / "moving")
+    assert [line["window_ps"] > 0 for line in lines] == [True, True]
 
 
 def test_two_states_share_one_correction(prior, tmp_path):
@@ -250,11 +276,10 @@ def test_two_processes_give_what_one_gives_bit_for_bit(prior, tmp_path):
         else:
             with processes(found) as team:
                 found.run(team=team)
-        files = [tmp_path / name / f for f in ("metrics.jsonl", "evaluation.json")]
-        runs.append((parameters_of(found), *(f.read_text() for f in files)))
+        scores = json.loads((tmp_path / name / "evaluation.json").read_text())
+        runs.append((parameters_of(found), metrics(tmp_path / name), scores))
     assert torch.equal(runs[0][0], runs[1][0])
-    assert runs[0][1] == runs[1][1]
-    assert json.loads(runs[0][2]) == json.loads(runs[1][2])
+    assert runs[0][1:] == runs[1][1:]
 
 
 def test_an_error_in_a_worker_is_the_trainings_error(prior, tmp_path):

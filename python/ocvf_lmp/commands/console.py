@@ -98,12 +98,21 @@ class TrainingView:
         )
 
     def window(self, record: WindowRecord) -> None:
-        """Prints one line a window."""
-        usable = "inf" if record.usable_ps >= 1e8 else f"{record.usable_ps:.2f}"
+        """Prints one line a gradient."""
         verdict = "" if record.updated else f"  REFUSED: {record.reason}"
         a, b, c = record.lattice[:3]
+        error = "" if record.grad_error is None else f" ± {record.grad_error:<8.2g}"
         console.print(
             f"epoch {record.epoch:4d}  {record.state:>8}  loss {record.loss:<10.5g}"
-            f" |grad| {record.grad_norm:<9.3g} window {record.window_ps:.2f} ps of usable {usable}"
+            f" |grad| {record.grad_norm:<9.3g}{error} {_reach(record)}"
             f"  a b c {a:.3f} {b:.3f} {c:.3f} Å{verdict}"
         )
+
+
+def _reach(record: WindowRecord) -> str:
+    """How far the gradient's estimator can be trusted."""
+    if record.effective is not None:
+        source = f"{record.window_ps:.2f} ps" if record.window_ps else "frames at hand"
+        return f"{source}, {100 * record.effective:.0f} % count"
+    usable = "inf" if record.usable_ps >= 1e8 else f"{record.usable_ps:.2f}"
+    return f"window {record.window_ps:.2f} ps of usable {usable}"

@@ -43,7 +43,10 @@ def train(options: argparse.Namespace) -> int:
 
 def _remaining(config: ExperimentConfig, epoch: int) -> int:
     plan = config.training
-    windows = (plan.epochs - epoch) * plan.window * TrainingView.BACKWARD
+    steps = plan.window * TrainingView.BACKWARD
+    if plan.estimator == "reweight":  # at most: frames may serve several epochs
+        steps = plan.sampling + plan.relaxation
+    windows = (plan.epochs - epoch) * steps
     once = 2 * (plan.equilibration + plan.evaluation)
     return len(config.states) * (windows + once)
 

@@ -35,10 +35,14 @@ class TrainingPlan:
     """How the correction is optimised; lengths in steps of the twin.
 
     Attributes:
+        estimator: of the gradient: ``adjoint``, or ``reweight`` (see `fit.estimators`).
         epochs: updates of the parameters.
         window: steps that a gradient goes back through (the adjoint's window).
         min_window: the window is never shortened below.
         sample_every: steps between frames in a window.
+        sampling: steps of a run that frames for reweighting are taken from.
+        relaxation: steps before such a run.
+        min_effective: share of the frames that have to count, else new ones are sampled.
         memory: share of what was measured before in the averages at which the loss is taken, 0 to
             < 1. A single window is too short to know an average by: its cell alone breathes by
             more than the model is wrong. The averages start with the measurement of the prior.
@@ -53,10 +57,14 @@ class TrainingPlan:
         seed: of momenta and initial weights.
     """
 
+    estimator: str = "adjoint"
     epochs: int = 30
     window: int = 100
     min_window: int = 20
     sample_every: int = 10
+    sampling: int = 1000
+    relaxation: int = 100
+    min_effective: float = 0.9
     memory: float = 0.8
     learning_rate: float = 0.04
     momentum: float = 0.5
@@ -72,6 +80,10 @@ class TrainingPlan:
             raise InputError(
                 "expected 0 < sample_every <= min_window <= window, found"
                 f" {self.sample_every}, {self.min_window}, {self.window}; lengthen the window"
+            )
+        if self.estimator not in ("adjoint", "reweight"):
+            raise InputError(
+                f"expected the estimator adjoint or reweight, found {self.estimator!r}; name one"
             )
         if not 0.0 <= self.memory < 1.0:
             raise InputError(

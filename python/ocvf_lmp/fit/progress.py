@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class WindowRecord:
-    """One window of training at one state.
+    """One gradient at one state.
 
     Attributes:
         epoch: 1, 2, ...
@@ -16,15 +16,18 @@ class WindowRecord:
         target_temperature: K.
         loss: at the pooled averages.
         parts: of the loss, by target.
-        grad_norm: of the window's gradient with respect to the correction's parameters.
+        grad_norm: of the gradient with respect to the correction's parameters.
+        grad_error: norm of its standard error, or None where the estimator cannot tell.
+        effective: share of the frames that count (reweighting), or None.
         growth_rate: of the adjoint, 1/ps.
         usable_ps: estimate of the longest usable window, ps (1e9 where no limit was seen).
-        window_ps: length of the window, ps.
+        window_ps: length of the dynamics that were run for it, ps.
         lattice: mean lengths (Å) and angles (degrees) of the unit cell in the window.
         volume_fu: Å³ a formula unit at the window's end.
         updated: whether the gradient was used.
         reason: why it was not.
         learning_rate: of this epoch.
+        seconds: that the gradient took.
     """
 
     epoch: int
@@ -33,6 +36,8 @@ class WindowRecord:
     loss: float
     parts: Mapping[str, float]
     grad_norm: float
+    grad_error: float | None
+    effective: float | None
     growth_rate: float
     usable_ps: float
     window_ps: float
@@ -41,6 +46,7 @@ class WindowRecord:
     updated: bool
     reason: str
     learning_rate: float
+    seconds: float
 
 
 class Progress(Protocol):

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ocvf_lmp.fit.ensemble import Ensemble
+from ocvf_lmp.fit.estimate import GradientEstimate
 from ocvf_lmp.fit.objective import Objective
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.progress import WindowRecord
-from ocvf_lmp.md.adjoint import AdjointResult
+from ocvf_lmp.md.horizon import Horizon
 from ocvf_lmp.md.state import NptState, initial_state
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.seeding import normal, stream
@@ -37,6 +39,7 @@ class Site:
         steps: run so far.
         usual_norm: mean norm of the gradients of the first windows.
         windows: number of gradients used so far.
+        ensemble: frames that gradients by fluctuations are made of, if there are some.
     """
 
     point: StatePoint
@@ -50,6 +53,7 @@ class Site:
     steps: int = 0
     usual_norm: float = 0.0
     windows: int = 0
+    ensemble: Ensemble | None = None
 
     @classmethod
     def at_start(cls, point: StatePoint, model: Corrected, plan: TrainingPlan) -> "Site":
@@ -72,18 +76,18 @@ class Site:
 
         return loss
 
-    def advance(self, result: AdjointResult) -> None:
+    def advance(self, end: NptState, means: Mapping[str, Tensor], n_steps: int) -> None:
         """Takes over the state after a window, and its averages."""
-        self.steps += self.window
-        self.state = result.final_state
-        self.pooled = {k: v.detach() for k, v in self._pool(result.observables).items()}
+        self.steps += n_steps
+        self.state = end
+        self.pooled = {k: v.detach() for k, v in self._pool(means).items()}
 
-    def adapt_window(self, result: AdjointResult, plan: TrainingPlan) -> None:
+    def adapt_window(self, horizon: Horizon, plan: TrainingPlan) -> None:
         """Shortens the next window to what the horizon allows, or lets it grow back."""
-        if result.horizon.trusted:
+        if horizon.trusted:
             self.window = min(plan.window, math.ceil(1.1 * self.window))
             return
-        usable = int(result.horizon.usable / self.point.params.timestep)
+        usable = int(horizon.usable / self.point.params.timestep)
         shorter = max(plan.min_window, min(usable, self.window - plan.sample_every))
         self.window = max(shorter // plan.sample_every, 1) * plan.sample_every
 
@@ -94,29 +98,30 @@ class Site:
         self.windows += 1
         return min(1.0, 2.0 * self.usual_norm / max(norm, 1e-300))
 
-    def record(
-        self, result: AdjointResult, epoch: int, window: int, norm: float, rate: float
-    ) -> WindowRecord:
-        """What is logged of a window."""
+    def record(self, estimate: GradientEstimate, epoch: int, rate: float) -> WindowRecord:
+        """What is logged of a gradient."""
         cells = math.prod(self.point.repeat)
-        horizon = result.horizon
+        notes = estimate.notes
         with torch.no_grad():
             parts = {k: float(v) for k, v in self.objective.parts(self.pooled).items()}
         return WindowRecord(
             epoch=epoch,
             state=self.point.name,
             target_temperature=self.point.params.temperature,
-            loss=result.loss,
+            loss=estimate.loss,
             parts=parts,
-            grad_norm=norm,
-            growth_rate=horizon.rate,
-            usable_ps=min(horizon.usable, 1e9),
-            window_ps=window * self.point.params.timestep,
-            lattice=result.observables["lattice"].tolist(),
-            volume_fu=float(volume(result.final_state.cell)) / cells,
-            updated=horizon.trusted,
-            reason="" if horizon.trusted else str(horizon),
+            grad_norm=estimate.norm,
+            grad_error=estimate.error if estimate.errors else None,
+            effective=notes.get("effective"),
+            growth_rate=notes.get("growth_rate", 0.0),
+            usable_ps=notes.get("usable_ps", 1e9),
+            window_ps=notes["window_ps"],
+            lattice=estimate.observables["lattice"].tolist(),
+            volume_fu=float(volume(self.state.cell)) / cells,
+            updated=not estimate.refusal,
+            reason=estimate.refusal,
             learning_rate=rate,
+            seconds=estimate.seconds,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -129,6 +134,7 @@ class Site:
             "steps": self.steps,
             "usual_norm": self.usual_norm,
             "windows": self.windows,
+            "ensemble": None if self.ensemble is None else self.ensemble.as_dict(),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -137,6 +143,7 @@ class Site:
         self.window, self.pooled = saved["window"], saved["pooled"]
         self.stage, self.steps = saved["stage"], saved["steps"]
         self.usual_norm, self.windows = saved["usual_norm"], saved["windows"]
+        self.ensemble = Ensemble(**saved["ensemble"]) if saved["ensemble"] else None
 
     def _pool(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not self.pooled or self.keep == 0.0:

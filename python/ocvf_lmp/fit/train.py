@@ -1,8 +1,8 @@
-"""Top-down training of ΔH_θ through the differentiable NPT twin (paper, sections III D and IV).
+"""Top-down training of ΔH_θ through ensembles of the NPT twin (paper, sections III D and IV).
 
-Every epoch runs one window of dynamics at each state, continues where the last window ended, and
-takes the exact gradient of the window's trajectory by the adjoint. What the window cannot carry
-(chaos beyond the horizon) is not used: the window shortens, or the update is refused.
+Every epoch takes one gradient at each state, whose run goes on where the last epoch left it, and
+makes one step of the parameters. Gradients that say of themselves that they are noise (a window
+beyond the horizon of chaos, too few frames that count) are not used.
 """
 
 import math
@@ -19,7 +19,7 @@ from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.progress import Progress, Silent, WindowRecord
 from ocvf_lmp.fit.site import Site, make_sites
 from ocvf_lmp.fit.team import Alone, Team
-from ocvf_lmp.fit.work import Equilibrate, Job, Measure, Outcome, Window
+from ocvf_lmp.fit.work import Equilibrate, Gradient, Job, Measure, Outcome
 
 
 class Trainer:
@@ -107,7 +107,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
-        found = {s.point.name: o for s, o in self._each(Window(self.epoch + 1, rate), self.sites)}
+        found = {s.point.name: o for s, o in self._each(Gradient(self.epoch + 1, rate), self.sites)}
         records = []
         for site in self.sites:  # in their order, whoever was first
             outcome = found[site.point.name]

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from ocvf_lmp.errors import TrainingError
+from ocvf_lmp.fit.estimators import ESTIMATORS
 from ocvf_lmp.fit.evaluation import scores, write_curves
 from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.plan import TrainingPlan
 from ocvf_lmp.fit.progress import Progress, WindowRecord
 from ocvf_lmp.fit.sampling import measure
 from ocvf_lmp.fit.site import Site
-from ocvf_lmp.md.adjoint import adjoint_gradient
 from ocvf_lmp.md.mechanics import Mechanics
 from ocvf_lmp.md.rollout import rollout
 from ocvf_lmp.md.state import NptState
@@ -122,8 +122,8 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Runs one window of dynamics and takes the exact gradient of its trajectory.
+class Gradient:
+    """Estimates the gradient of a state's loss, as the plan says how.
 
     Attributes:
         epoch: its number, from 1.
@@ -140,26 +140,18 @@ class Window:
         self, site: Site, plan: TrainingPlan, logbook: Logbook, progress: Progress
     ) -> Outcome:
         """Does it."""
-        point, window = site.point, site.window
-        site.objective.forget()
-        with progress.task(f"epoch {self.epoch} {point.name}", window):
-            result = adjoint_gradient(
-                site.model, site.objective.species, site.state, point.params, window,
-                site.objective.observe, site.pooled_loss(), plan.sample_every,
-                anchor_every=plan.anchor_every,
-            )  # fmt: skip
-        norm = math.sqrt(sum(float(g.square().sum()) for g in result.gradients.values()))
-        if not (math.isfinite(result.loss) and math.isfinite(norm)):
+        name = site.point.name
+        estimate = ESTIMATORS[plan.estimator](
+            site, plan, logbook, progress, f"epoch {self.epoch} {name}"
+        )
+        if not (math.isfinite(estimate.loss) and math.isfinite(estimate.norm)):
             raise TrainingError(
-                f"expected a finite loss and gradient, found {result.loss} and {norm} at"
-                f" {point.name} in epoch {self.epoch}; lower training.learning_rate. The"
+                f"expected a finite loss and gradient, found {estimate.loss} and {estimate.norm} at"
+                f" {name} in epoch {self.epoch}; lower training.learning_rate. The"
                 f" last good state is in {logbook.folder}: the same command resumes it"
             )
-        site.advance(result)
-        site.adapt_window(result, plan)
         gradients = {}
-        if result.horizon.trusted:
-            weight = point.weight * site.restraint(norm)
-            gradients = {name: weight * slope for name, slope in result.gradients.items()}
-        record = site.record(result, self.epoch, window, norm, self.rate)
-        return Outcome(record=record, gradients=gradients)
+        if not estimate.refusal:
+            weight = site.point.weight * site.restraint(estimate.norm)
+            gradients = {key: weight * slope for key, slope in estimate.gradients.items()}
+        return Outcome(record=site.record(estimate, self.epoch, self.rate), gradients=gradients)
