@@ -43,8 +43,13 @@ IMAGE_MARGIN = 0.75
 """Å; how far below the cell's height PDFs are still compared."""
 
 
-def build_trainer(config: ExperimentConfig, folder: Path) -> Trainer:
+def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -> Trainer:
     """Everything that a training needs, with the resolved configuration in the run folder.
+
+    Args:
+        config: what to train.
+        folder: of the run.
+        writes: whether this process writes what all processes of the run share.
 
     Raises:
         InputError: the run folder belongs to another configuration, or the configuration asks for
@@ -56,7 +61,8 @@ def build_trainer(config: ExperimentConfig, folder: Path) -> Trainer:
     structure = _structure(config, prior.symbols)  # pyright: ignore
     states = [_state_point(config, state, structure) for state in config.states]
     corrections = _corrections(config, prior, [s.name for s in states])
-    _claim_folder(config, folder)
+    if writes:
+        _claim_folder(config, folder)
     provenance = {
         "ocvf_lmp": __version__,
         "torch": torch.__version__,
@@ -69,7 +75,8 @@ def build_trainer(config: ExperimentConfig, folder: Path) -> Trainer:
         ),
     }
     shared = config.training.correction == "shared"
-    return Trainer(prior, corrections, states, _plan(config), Logbook(folder, provenance, shared))
+    logbook = Logbook(folder, provenance, shared, writes)
+    return Trainer(prior, corrections, states, _plan(config), logbook)
 
 
 def thread_count(config: ExperimentConfig) -> int:

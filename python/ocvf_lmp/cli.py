@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ocvf_lmp import __version__
 from ocvf_lmp.errors import OcvfError
+from ocvf_lmp.mpi import is_first_rank
 
 DEFAULT_CONFIG = Path("inputs/bto.yaml")
 RUNS = Path("runs")
@@ -20,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options) or 0
     except OcvfError as reason:
-        print(f"ocvf-lmp {options.command}: error: {reason}", file=sys.stderr)
+        if is_first_rank():
+            print(f"ocvf-lmp {options.command}: error: {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(

@@ -10,7 +10,11 @@ import torch
 from ocvf_lmp.build import build_team, build_trainer, thread_count
 from ocvf_lmp.commands.console import TrainingView, console, table
 from ocvf_lmp.config import ExperimentConfig, load_config
+from ocvf_lmp.errors import OcvfError
 from ocvf_lmp.fit.logbook import forget_run
+from ocvf_lmp.fit.ranks import Ranks
+from ocvf_lmp.fit.train import Trainer
+from ocvf_lmp.mpi import abort, communicator
 
 RUNS = Path("runs")
 
@@ -20,25 +24,56 @@ def train(options: argparse.Namespace) -> int:
     changes: dict[str, Any] = {"training": {"epochs": options.epochs}} if options.epochs else {}
     config = load_config(options.config, options.quick, changes)
     folder: Path = options.folder or RUNS / (config.name + ("-quick" if options.quick else ""))
-    if options.fresh and folder.is_dir():
-        forget_run(folder)
     torch.set_num_threads(thread_count(config))
-    trainer = build_trainer(config, folder)
+    world = communicator()
+    if world is None:
+        _run(config, folder, options.fresh, None)
+    else:
+        console.quiet = world.Get_rank() > 0
+        ranks = Ranks(world)
+        try:
+            _run(config, folder, options.fresh, ranks)
+        except OcvfError as error:
+            if not ranks.failed:  # the other ranks know nothing of it, and would wait for this one
+                abort(f"ocvf-lmp train: error: {error}")
+            raise
+    if not console.quiet:
+        improved = _print_gains(folder)
+        console.print(f"run folder: {folder}   next: ocvf-lmp export model.pt")
+        if not improved:
+            console.print("warning: the loss did not fall at every state; train longer (--epochs)")
+    return 0
+
+
+def _run(config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | None) -> None:
+    trainer = _begin(config, folder, fresh, ranks)
     resumed = f", resuming after epoch {trainer.epoch}" if trainer.epoch else ""
     console.print(
         f"training {config.training.correction} correction of {config.prior.name} at"
         f" {', '.join(f'{s.temperature:g} K' for s in config.states)} in {folder}{resumed}"
     )
-    with (
-        TrainingView(_remaining(config, trainer.epoch)) as view,
-        build_team(config, trainer) as team,
-    ):
-        trainer.run(view, team)
-    improved = _print_gains(folder)
-    console.print(f"run folder: {folder}   next: ocvf-lmp export model.pt")
-    if not improved:
-        console.print("warning: the loss did not fall at every state; train longer (--epochs)")
-    return 0
+    with TrainingView(_remaining(config, trainer.epoch)) as view:
+        if ranks is not None:
+            trainer.run(view, ranks)
+            return
+        with build_team(config, trainer) as team:
+            trainer.run(view, team)
+
+
+def _begin(config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | None) -> Trainer:
+    """The trainer; of several ranks, the first alone touches what all share."""
+
+    def forget() -> None:
+        if fresh and folder.is_dir():
+            forget_run(folder)
+
+    if ranks is None:
+        forget()
+        return build_trainer(config, folder)
+    first, made = ranks.world.Get_rank() == 0, []
+    ranks.together(lambda: forget() if first else None)
+    ranks.together(lambda: made.append(build_trainer(config, folder, first)))
+    return made[0]
 
 
 def _remaining(config: ExperimentConfig, epoch: int) -> int:

@@ -1,14 +1,12 @@
-"""Results of measurements in a run folder: numbers in JSON, curves in npz."""
+"""What measurements give: scores, and curves in the run folder."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ocvf_lmp.files import write_atomically, write_text_atomically
+from ocvf_lmp.files import write_atomically
 from ocvf_lmp.fit.objective import Objective
 from ocvf_lmp.fit.plan import StatePoint
 from ocvf_lmp.fit.sampling import Measurement
@@ -37,21 +35,6 @@ def scores(objective: Objective, measured: Measurement) -> dict[str, Any]:
             "temperature": float(measured.temperatures.mean()),
             "ps": float(measured.times[-1]),
         }
-
-
-def write_scores(folder: Path, stage: str, name: str, found: Mapping[str, Any]) -> None:
-    """Adds a state's scores to ``evaluation.json``.
-
-    Args:
-        folder: run folder.
-        stage: ``before`` or ``after`` training.
-        name: of the state.
-        found: its scores.
-    """
-    path = folder / "evaluation.json"
-    table = json.loads(path.read_text()) if path.is_file() else {}
-    table.setdefault(stage, {})[name] = dict(found)
-    write_text_atomically(path, json.dumps(table, indent=1) + "\n")
 
 
 def write_curves(

@@ -45,10 +45,14 @@ class Logbook:
         folder: made if it does not exist.
         provenance: plain JSON, stored with the potentials.
         shared: one potential for all states instead of one file a state.
+        writes: whether this process writes what all states share (one process of several does).
     """
 
-    def __init__(self, folder: Path, provenance: Mapping[str, Any], shared: bool) -> None:
+    def __init__(
+        self, folder: Path, provenance: Mapping[str, Any], shared: bool, writes: bool = True
+    ) -> None:
         self.folder, self.provenance, self.shared = folder, dict(provenance), shared
+        self.writes = writes
         folder.mkdir(parents=True, exist_ok=True)
 
     def resume(self) -> dict[str, Any] | None:
@@ -69,7 +73,7 @@ class Logbook:
                 f" ({type(reason).__name__}); delete the run folder to start anew"
             ) from reason
         metrics = self.folder / METRICS
-        if metrics.is_file():
+        if self.writes and metrics.is_file():
             kept = [line for line in metrics.read_text().splitlines() if _epoch_of(line) <= epoch]
             text = "".join(line + "\n" for line in kept)
             write_text_atomically(metrics, text)
@@ -77,7 +81,8 @@ class Logbook:
 
     def save(self, content: Mapping[str, Any]) -> None:
         """Replaces the checkpoint; the old one stays if the new one cannot be written."""
-        write_atomically(self.folder / CHECKPOINT, lambda p: torch.save(dict(content), p))
+        if self.writes:
+            write_atomically(self.folder / CHECKPOINT, lambda p: torch.save(dict(content), p))
 
     def log(self, records: Sequence[WindowRecord]) -> None:
         """Appends one line a window to the metrics.
@@ -86,6 +91,8 @@ class Logbook:
             TrainingError: the disk is full, or the folder cannot be written to.
         """
         names = ("a", "b", "c", "alpha", "beta", "gamma")
+        if not self.writes:
+            return
         try:
             with (self.folder / METRICS).open("a") as handle:
                 for record in records:
@@ -94,6 +101,15 @@ class Logbook:
                     handle.write(json.dumps(line) + "\n")
         except OSError as reason:
             raise self._full(reason) from reason
+
+    def score(self, stage: str, name: str, scores: Mapping[str, Any]) -> None:
+        """Adds a state's scores to ``evaluation.json``; stage is ``before`` or ``after``."""
+        if not self.writes:
+            return
+        path = self.folder / "evaluation.json"
+        table = json.loads(path.read_text()) if path.is_file() else {}
+        table.setdefault(stage, {})[name] = dict(scores)
+        write_text_atomically(path, json.dumps(table, indent=1) + "\n")
 
     @contextmanager
     def trajectory(self, point: StatePoint, steps: int) -> Iterator[Frame]:
@@ -125,6 +141,8 @@ class Logbook:
 
     def write_potentials(self, models: Mapping[str, nn.Module]) -> None:
         """Writes the trained potentials: ``potential.pt``, or one file a state."""
+        if not self.writes:
+            return
         if self.shared:
             save_potential(
                 self.folder / "potential.pt", next(iter(models.values())), self.provenance

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from ocvf_lmp.errors import InputError, TrainingError
-from ocvf_lmp.fit.evaluation import write_scores
 from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.progress import Progress, Silent, WindowRecord
@@ -94,7 +93,7 @@ class Trainer:
         for site, outcome in self._each(job, waiting):
             if isinstance(job, Measure):
                 name = site.point.name
-                write_scores(self.logbook.folder, job.when, name, outcome.scores)
+                self.logbook.score(job.when, name, outcome.scores)
                 self.progress.measured(name, job.when, outcome.scores)
             self._save()
 

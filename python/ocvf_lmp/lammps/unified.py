@@ -12,6 +12,7 @@ from ocvf_lmp.lammps import failures, ghosts
 from ocvf_lmp.lammps.exchange import KEEP_ROWS, exchange_through
 from ocvf_lmp.lammps.model_header import ModelHeader
 from ocvf_lmp.lammps.step import Host, Step, identify, read_step, write_results
+from ocvf_lmp.mpi import is_first_rank
 from ocvf_lmp.potential.protocol import Exchange
 from ocvf_lmp.system.edges import Edges
 
@@ -86,7 +87,7 @@ class MLIAPModel:
             return
         if "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(1)  # every rank would take all cores
-        if failures.is_first_rank():
+        if is_first_rank():
             log.warning("%s\nrun by %s", self.summary, host.value)
         if host is Host.PLAIN and self.header.n_hops > 1:
             self._check_ghosts(step)
@@ -134,7 +135,7 @@ class MLIAPModel:
         trained = self.header.temperature
         if temperature is None or trained is None or not abs(temperature - trained) > 1.0:
             return
-        if failures.is_first_rank():
+        if is_first_rank():
             log.warning(
                 "WARNING: the correction in this model belongs to %g K, the thermostat's target is"
                 " %g K", trained, temperature
