@@ -134,7 +134,7 @@ def run_lmp(folder, where, *variables):
 
 @pytest.mark.lammps
 def test_the_cubic_cell_of_the_world_is_free_of_pressure_at_its_lattice_constant(folder, tmp_path):
-    """a0 = 3.985 Å with the chosen cutoffs; 3.9842 Å at 14 Å, 3.9902 Å if 8 Å cut all terms."""
+    """a0 = 3.9902 Å with the cutoffs of this world; 3.985 Å if the dispersion reached 12 Å."""
 
     def pressure(a0, *more):
         variables = (
@@ -151,10 +151,10 @@ def test_the_cubic_cell_of_the_world_is_free_of_pressure_at_its_lattice_constant
         assert match
         return float(match.group(1))
 
-    lower, upper = pressure(3.984), pressure(3.986)
-    root = 3.984 + 0.002 * lower / (lower - upper)
-    assert root == pytest.approx(3.985, abs=0.001)
-    assert pressure(3.985, ("oocut", "8.0")) > 3000.0
+    lower, upper = pressure(3.989), pressure(3.991)
+    root = 3.989 + 0.002 * lower / (lower - upper)
+    assert root == pytest.approx(3.9902, abs=0.001)
+    assert pressure(3.9902, ("oocut", "12.0")) < -3000.0
 
 
 @pytest.mark.lammps
