@@ -61,6 +61,10 @@ def gradient(seed, **options):
     return reweighted_gradient(Bond(), SPECIES, drawn(seed, **options), TEMPERATURE, loss)
 
 
+def energies(ensemble, stiffness=STIFFNESS):
+    return energies_of(Bond(stiffness), SPECIES, ensemble.positions, ensemble.cells)
+
+
 MEAN = 3.0 * KT / STIFFNESS
 EXACT = 2.0 * 3.0 * MEAN * (-MEAN / STIFFNESS)
 """dL/dk = 2 · 3 <r²> d<r²>/dk, d<r²>/dk = -<r²>/k."""
@@ -110,8 +114,7 @@ def test_effective_sample_size_is_the_exact_one_and_too_few_frames_are_refused()
     """<w>²/<w²> of three-dimensional Gaussians of stiffness k at stiffness k'."""
     other = 3.0
     ensemble = drawn(7, n_frames=3000)
-    energies = energies_of(Bond(other), SPECIES, ensemble)
-    _, effective = weights_of(ensemble, energies, TEMPERATURE)
+    _, effective = weights_of(ensemble, energies(ensemble, other), TEMPERATURE)
     # <exp(-x²(k'-k)/2kT)> = (k/k')^(3/2);  <its square> = (k/(2k'-k))^(3/2)
     exact = ((STIFFNESS / other) ** 2 / (STIFFNESS / (2 * other - STIFFNESS))) ** 1.5
     assert effective == pytest.approx(exact, rel=0.05)
@@ -122,7 +125,7 @@ def test_effective_sample_size_is_the_exact_one_and_too_few_frames_are_refused()
 def test_slopes_are_the_derivatives_of_the_energies():
     ensemble, h = drawn(2, n_frames=16), 1e-5
     found = energy_slopes(Bond(), SPECIES, ensemble)
-    high, low = (energies_of(Bond(STIFFNESS + s), SPECIES, ensemble) for s in (h, -h))
+    high, low = (energies(ensemble, STIFFNESS + s) for s in (h, -h))
     assert torch.allclose(found.slopes["stiffness"][:, 0], (high - low) / (2 * h), rtol=1e-8)
     assert torch.allclose(found.energies, ensemble.energies, rtol=1e-12)
 
@@ -145,7 +148,10 @@ def test_the_twin_samples_the_frames_of_its_run():
     assert seen == [5, 10, 15, 20]
     assert torch.equal(ensemble.positions[-1], end.positions)
     assert torch.allclose(
-        ensemble.energies, energies_of(Bond(), SPECIES, ensemble), rtol=1e-12, atol=1e-15
+        ensemble.energies,
+        energies(ensemble),
+        rtol=1e-12,
+        atol=1e-15,
     )
     with pytest.raises(InputError, match="at least one frame"):
         sample(Bond(), SPECIES, state, params, 3, 5, observe)

@@ -104,8 +104,9 @@ def _still_good(site: Site, plan: TrainingPlan) -> bool:
     """Whether enough of a site's frames count at its parameters."""
     if site.ensemble is None:
         return False
-    energies = energies_of(site.model, site.objective.species, site.ensemble)
-    effective = weights_of(site.ensemble, energies, site.point.params.temperature)[1]
+    frames = site.ensemble
+    energies = energies_of(site.model, site.objective.species, frames.positions, frames.cells)
+    effective = weights_of(frames, energies, site.point.params.temperature)[1]
     return math.isfinite(effective) and effective >= plan.min_effective
 
 

@@ -42,14 +42,16 @@ class Slopes:
     slopes: dict[str, torch.Tensor]
 
 
-def energies_of(potential: Potential, species: Species, ensemble: Ensemble) -> torch.Tensor:
-    """Energy of every frame, eV, (frames,)."""
+def energies_of(
+    potential: Potential, species: Species, positions: torch.Tensor, cells: torch.Tensor
+) -> torch.Tensor:
+    """Energy of every frame, eV, (frames,), from positions (frames, atoms, 3) and cells."""
     field = ForceField(potential, species)
     with torch.no_grad():
         return torch.stack(
             [
                 potential.energy(edges_from(field.neighbors(x, h), x, h), species)
-                for x, h in zip(ensemble.positions, ensemble.cells, strict=True)
+                for x, h in zip(positions, cells, strict=True)
             ]
         )
 
