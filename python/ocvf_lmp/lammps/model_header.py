@@ -137,6 +137,9 @@ def _words(description: dict[str, Any]) -> str:
     match description:
         case {"type": "corrected", "prior": prior, "correction": correction}:
             return f"({_words(prior)}) + correction {_words(correction)}"
+        case {"type": "experts", "experts": experts, "anchors": anchors}:
+            at = ", ".join(f"{anchor:g}" for anchor in anchors)
+            return f"experts {_words(experts[0])} at {at} K"
         case {"type": "sum", "terms": terms}:
             return " + ".join(_words(term) for term in terms)
         case {"type": kind}:

@@ -16,6 +16,7 @@ from ocvf_lmp.files import write_atomically
 from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.composite import Corrected, Sum
 from ocvf_lmp.potential.dimenet import DimeNet
+from ocvf_lmp.potential.experts import Experts
 from ocvf_lmp.potential.repulsion import Repulsion
 
 FORMAT = "ocvf-lmp potential"
@@ -40,6 +41,14 @@ def describe(potential: nn.Module) -> dict[str, Any]:
                 "type": "repulsion",
                 "symbols": list(potential.symbols),
                 "outer": potential.outer.tolist(),
+            }
+        case Experts():
+            return {
+                "type": "experts",
+                "experts": [describe(expert) for expert in potential.experts],
+                "anchors": list(potential.anchors),
+                "width": potential.width,
+                "temperature": potential.temperature,
             }
         case Corrected():
             return {
@@ -67,6 +76,9 @@ def construct(description: dict[str, Any]) -> nn.Module:
             return DimeNet(tuple(symbols), DimeNetSize(**size), torch.Generator())
         case {"type": "repulsion", "symbols": symbols, "outer": outer}:
             return Repulsion(tuple(symbols), torch.tensor(outer, dtype=torch.float64))
+        case {"type": "experts", "experts": experts, "anchors": anchors, "width": width} as found:
+            parts = [construct(expert) for expert in experts]
+            return Experts(parts, anchors, width, found["temperature"])
         case {"type": "corrected", "prior": prior, "correction": correction}:
             return Corrected(construct(prior), construct(correction))
         case {"type": "sum", "terms": terms}:
