@@ -251,11 +251,12 @@ def newest_run(root: Path) -> Path:
 
 
 def trained_potential(run: Path, temperature: float | None) -> tuple[Path, float | None]:
-    """The file of the potential that a run made, for one temperature where it made several.
+    """The file of the potential that a run made.
 
     Args:
         run: run folder.
-        temperature: K; None takes the one nearest to 300 K where there are several.
+        temperature: K; chooses where there are several and no gate between them: by default the
+            one nearest to 300 K.
 
     Returns:
         The file, and the temperature that its correction belongs to (None: to all).
@@ -263,9 +264,9 @@ def trained_potential(run: Path, temperature: float | None) -> tuple[Path, float
     Raises:
         InputError: the training is not finished, or has no such temperature.
     """
-    single = run / "potential.pt"
-    if single.is_file():
-        return single, None
+    whole = run / "potential.pt"
+    if whole.is_file():
+        return whole, None
     several = {
         float(p.stem.removeprefix("potential_").split("K")[0]): p
         for p in run.glob("potential_*K*.pt")

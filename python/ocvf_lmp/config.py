@@ -111,6 +111,7 @@ class TrainingConfig(_Strict):
     evaluation: Count = 2000
     evaluate_every: Count = 20
     anchor_every: Count = 50
+    gate_width: Positive = Field(30.0, description="of the gate between corrections (eq. 15), K")
     patience: Count = 5
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import yaml
 
-from ocvf_lmp.fit.evaluation import write_evaluation
+from ocvf_lmp.fit.evaluation import scores, write_curves
 from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.objective import NamedTarget, Objective
 from ocvf_lmp.fit.plan import StatePoint
@@ -21,6 +21,7 @@ from ocvf_lmp.fit.targets import PdfTarget
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.state import initial_state
 from ocvf_lmp.observables.lattice import lattice_parameters
+from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.repulsion import Repulsion
 from ocvf_lmp.system.h5md import H5mdWriter
 from ocvf_lmp.system.structure import perovskite
@@ -143,7 +144,7 @@ def records(point: StatePoint, epochs: int, seed: int) -> list[WindowRecord]:
                 loss=sum(parts.values()), parts=parts, grad_norm=float(900 * wrong + 90),
                 growth_rate=growth, usable_ps=usable, window_ps=WINDOW * STEP, lattice=lattice,
                 volume_fu=64.0, updated=updated, reason="" if updated else "too long",
-                learning_rate=2e-3,
+                learning_rate=2e-3, grad_error=None, effective=None, seconds=1.0,
             )
         )  # fmt: skip
     return found
@@ -212,11 +213,14 @@ def write_run(
         for stage, wrong in (("before", 1.0), ("after", 0.3)):
             if stage == "before" or finished:
                 found = measurement(point, objective, wrong, 10 * k + int(10 * wrong))
-                write_evaluation(folder, stage, point, objective, found)
+                write_curves(folder, stage, point, objective, found)
+                logbook.score(stage, point.name, scores(objective, found))
         write_trajectory(folder / f"trajectory_{point.name}.h5", point, k)
     if finished:
         outer = torch.full((3, 3), 1.2, dtype=torch.float64)
-        logbook.write_potentials({p.name: Repulsion(SYMBOLS, outer) for p in points})
+        core = Repulsion(SYMBOLS, outer)
+        models = {p.name: Corrected(core, Repulsion(SYMBOLS, outer)) for p in points}
+        logbook.write_potentials(models, None)
     if log:
         write_lammps_log(folder / "lammps" / "log.lammps")
     return folder

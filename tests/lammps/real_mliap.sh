@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 builds=$1
 if [ ! -x "$builds/install" ]; then
   echo "no LAMMPS builds in $builds: set OCVF_LMP_MLIAP to your own lmp and run"
-  echo "  pytest -q tests/lammps/test_parity.py"
+  echo "  pytest -q -k real tests/lammps"
   exit 0
 fi
 for kind in plain kokkos; do
@@ -15,14 +15,17 @@ for kind in plain kokkos; do
     python3 -m venv "$venv"
     "$venv/bin/pip" install -q -c constraints.txt torch numpy ase jaxtyping setuptools wheel
     "$builds/install" "$venv" "$kind"
-    OCVF_BUILD_PLUGIN=0 "$venv/bin/pip" install -q --no-deps --no-build-isolation .
     touch "$venv/.ready"
   fi
-  .venv/bin/ocvf-lmp export "$venv/model.pt" --potential data/prior/bto_pbesol.pt
+  OCVF_BUILD_PLUGIN=0 "$venv/bin/pip" install -q --no-deps --no-build-isolation .
+  arguments=()
   if [ "$kind" = kokkos ]; then
-    OMP_PROC_BIND=false .venv/bin/ocvf-lmp check "$venv/model.pt" --lmp "$venv/bin/lmp" \
-        --lammps-arguments -k on t 1 -sf kk
-  else
-    .venv/bin/ocvf-lmp check "$venv/model.pt" --lmp "$venv/bin/lmp"
+    arguments=(-k on t 1 -sf kk)
+    export OMP_PROC_BIND=false
   fi
+  .venv/bin/ocvf-lmp export "$venv/model.pt" --potential data/prior/bto_pbesol.pt
+  .venv/bin/ocvf-lmp check "$venv/model.pt" --lmp "$venv/bin/lmp" \
+      ${arguments[@]:+--lammps-arguments "${arguments[@]}"}
+  OCVF_LMP_MLIAP="$PWD/$venv/bin/lmp ${arguments[*]}" .venv/bin/python -m pytest -q -k real \
+      tests/lammps/test_parity.py tests/lammps/test_input.py tests/lammps/test_gate.py
 done

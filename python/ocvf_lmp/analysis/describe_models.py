@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ocvf_lmp.analysis.description import Description, flat, span
+from ocvf_lmp.potential.weights import in_words
 
 _UNITS = {"cutoff": "Å", "temperature": "K", "trained_temperatures": "K", "reach": "Å"}
 
@@ -17,7 +18,7 @@ def describe_model(path: Path, header: Any) -> Description:
     fields: dict[str, Any] = asdict(header) if is_dataclass(header) else dict(header)  # pyright: ignore
     provenance = fields.pop("provenance", {}) or {}
     potential = fields.pop("potential", {}) or {}
-    rows = [("potential", potential_words(potential))]
+    rows = [("potential", in_words(potential, sizes=True))]
     for name in ("symbols", "trained_temperatures"):
         fields[name] = ", ".join(f"{x:g}" if isinstance(x, float) else str(x)
                                  for x in fields.get(name) or ()) or "none"  # fmt: skip
@@ -39,7 +40,7 @@ def describe_potential(path: Path, header: Mapping[str, Any]) -> Description:
     provenance = header.get("provenance") or {}
     rows = [
         ("format", f"{header.get('format')}, version {header.get('version')}"),
-        ("potential", potential_words(described)),
+        ("potential", in_words(described, sizes=True)),
         ("symbols", ", ".join(_symbols(described)) or "unknown"),
         *_provenance(provenance),
     ]
@@ -119,26 +120,11 @@ def _gr_problems(data: Any, r: np.ndarray, g: np.ndarray) -> list[str]:
     return problems
 
 
-def potential_words(description: Mapping[str, Any]) -> str:
-    """The kind of a potential, such as ``(dimenet + repulsion) + correction dimenet``."""
-    match description:
-        case {"type": "corrected", "prior": prior, "correction": correction}:
-            return f"({potential_words(prior)}) + correction {potential_words(correction)}"
-        case {"type": "sum", "terms": terms}:
-            return " + ".join(potential_words(term) for term in terms)
-        case {"type": "dimenet", "size": {**size}}:
-            inner = ", ".join(f"{k} {v}" for k, v in size.items() if not isinstance(v, Mapping))
-            return f"dimenet [{inner}]"
-        case {"type": kind}:
-            return str(kind)
-        case _:
-            return "unknown"
-
-
 def _symbols(description: Mapping[str, Any]) -> list[str]:
     if "symbols" in description:
         return list(description["symbols"])
-    inner = [description.get("prior"), *(description.get("terms") or ())]
+    parts = (description.get("terms") or ()), (description.get("experts") or ())
+    inner = [description.get("prior"), *parts[0], *parts[1]]
     return next((_symbols(part) for part in inner if part), [])
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from ocvf_lmp.build import newest_run, trained_potential
 from ocvf_lmp.commands.console import console
 from ocvf_lmp.lammps.model_file import export_model
+from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.weights import load_potential
 
 RUNS = Path("runs")
@@ -20,6 +21,10 @@ def export(options: argparse.Namespace) -> int:
         run = options.folder or newest_run(RUNS)
         source, temperature = trained_potential(run, options.temperature)
     potential, provenance = load_potential(source)
+    experts = experts_of(potential)
+    if experts is not None and options.temperature is not None:
+        experts.set_temperature(options.temperature)
+        experts.frozen, temperature = True, options.temperature
     header = export_model(
         options.model,
         potential,
@@ -36,5 +41,9 @@ def export(options: argparse.Namespace) -> int:
     )
     if provenance.get("synthetic_targets"):
         console.print("note: trained on SYNTHETIC targets (computed, not measured)")
+    if experts is not None and not experts.frozen:
+        console.print(
+            "note: the experts are mixed at the thermostat's temperature (--temperature freezes it)"
+        )
     console.print("next: lmp -in inputs/in.bto_npt")
     return 0

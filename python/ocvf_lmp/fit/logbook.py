@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from ocvf_lmp.errors import TrainingError
 from ocvf_lmp.files import write_atomically, write_text_atomically
@@ -18,6 +17,8 @@ from ocvf_lmp.fit.sampling import Frame
 from ocvf_lmp.md.mechanics import Mechanics
 from ocvf_lmp.md.state import NptState
 from ocvf_lmp.md.thermo import thermo
+from ocvf_lmp.potential.composite import Corrected
+from ocvf_lmp.potential.experts import Experts
 from ocvf_lmp.potential.weights import save_potential
 from ocvf_lmp.system.h5md import H5mdWriter
 
@@ -139,19 +140,29 @@ class Logbook:
         except OSError as reason:
             raise self._full(reason) from reason
 
-    def write_potentials(self, models: Mapping[str, nn.Module]) -> None:
-        """Writes the trained potentials: ``potential.pt``, or one file a state."""
+    def write_potentials(self, models: Mapping[str, Corrected], gate: Experts | None) -> None:
+        """Writes the trained potentials.
+
+        ``potential.pt`` holds the one for all states, or all experts behind a gate; then each state
+        has a file of its own, too.
+
+        Args:
+            models: by state.
+            gate: the states' corrections with their temperatures; None: they share one, or do not
+                differ by temperature alone.
+        """
         if not self.writes:
             return
+        one = next(iter(models.values()))
         if self.shared:
-            save_potential(
-                self.folder / "potential.pt", next(iter(models.values())), self.provenance
-            )
+            save_potential(self.folder / "potential.pt", one, self.provenance)
             return
         for name, model in models.items():
-            save_potential(
-                self.folder / f"potential_{name}.pt", model, self.provenance | {"state": name}
-            )
+            provenance = self.provenance | {"state": name}
+            save_potential(self.folder / f"potential_{name}.pt", model, provenance)
+        if gate is not None:
+            gated = Corrected(one.prior, gate)
+            save_potential(self.folder / "potential.pt", gated, self.provenance)
 
     def _full(self, reason: OSError) -> TrainingError:
         return TrainingError(

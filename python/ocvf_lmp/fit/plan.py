@@ -53,6 +53,7 @@ class TrainingPlan:
         evaluation: steps of these measurements.
         evaluate_every: steps between their frames.
         anchor_every: steps between the stored states of the adjoint.
+        gate_width: σ of the gate between the corrections of several temperatures, K (eq. 15).
         patience: epochs in a row without one trusted gradient that end the training.
         seed: of momenta and initial weights.
     """
@@ -72,6 +73,7 @@ class TrainingPlan:
     evaluation: int = 2000
     evaluate_every: int = 20
     anchor_every: int = 50
+    gate_width: float = 30.0
     patience: int = 5
     seed: int = 1
 

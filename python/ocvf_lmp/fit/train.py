@@ -19,6 +19,7 @@ from ocvf_lmp.fit.progress import Progress, Silent, WindowRecord
 from ocvf_lmp.fit.site import Site, make_sites
 from ocvf_lmp.fit.team import Alone, Team
 from ocvf_lmp.fit.work import Equilibrate, Gradient, Job, Measure, Outcome
+from ocvf_lmp.potential.experts import Experts
 
 
 class Trainer:
@@ -85,7 +86,17 @@ class Trainer:
             self._save()
         self._bring("training", Equilibrate("relaxing", "relaxed"))
         self._bring("relaxed", Measure("after", "done"))
-        self.logbook.write_potentials({site.point.name: site.model for site in self.sites})
+        models = {site.point.name: site.model for site in self.sites}
+        self.logbook.write_potentials(models, self._gate())
+
+    def _gate(self) -> Experts | None:
+        """The states' corrections behind a gate, where temperature alone tells states apart."""
+        anchors = sorted((site.point.params.temperature, site.point.name) for site in self.sites)
+        temperatures = [temperature for temperature, _ in anchors]
+        if len(anchors) < 2 or len(set(temperatures)) < len(anchors) or self.logbook.shared:
+            return None
+        experts = [self.corrections[name] for _, name in anchors]
+        return Experts(experts, temperatures, self.plan.gate_width)
 
     def _bring(self, stage: str, job: Equilibrate | Measure) -> None:
         """Does a job at all sites that are at a stage; a checkpoint follows each."""
@@ -137,15 +148,18 @@ class Trainer:
             parameter.grad = slope if parameter.grad is None else parameter.grad + slope
 
     def _scale_gradients(self) -> None:
-        """Divides all gradients by the largest initial norm of a state: one scale for everything.
+        """Divides the gradients of each correction by the largest initial norm of its states.
 
-        Steps then shrink as the misfit does, and a state that is nearly right moves little. Scaling
-        each parameter by its own history, as Adam does, would move the many whose gradient is only
-        noise as far as the few that carry the signal.
+        Steps then shrink as the misfit does. Scaling each parameter by its own history, as Adam
+        does, would move the many whose gradient is only noise as far as the few that carry the
+        signal; one scale for all corrections would leave those of small losses where they are.
         """
-        scale = max(site.usual_norm * site.point.weight for site in self.sites)
-        for group in self.optimizer.param_groups:
-            for parameter in group["params"]:
+        scales: dict[nn.Module, float] = {}
+        for site in self.sites:
+            module = self.corrections[site.point.name]
+            scales[module] = max(scales.get(module, 0.0), site.usual_norm * site.point.weight)
+        for module, scale in scales.items():
+            for parameter in module.parameters():
                 if parameter.grad is not None and scale > 0.0:
                     parameter.grad /= scale
 

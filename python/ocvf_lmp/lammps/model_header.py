@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ocvf_lmp.errors import ModelFileError
+from ocvf_lmp.potential.weights import in_words
 
 FORMAT = "ocvf-lmp model"
 VERSION = 1
@@ -55,7 +56,7 @@ class ModelHeader:
     @property
     def kind(self) -> str:
         """The potential in words, such as "(dimenet + repulsion) + correction dimenet"."""
-        return _words(self.potential)
+        return in_words(self.potential)
 
     def to_json(self) -> str:
         """The header as it is stored."""
@@ -131,21 +132,6 @@ def read_record(path: Path, name: str) -> bytes:
             f" cannot be read ({reason}): truncated, damaged, or of another kind; copy it again,"
             " or export it again by `ocvf-lmp export`"
         ) from reason
-
-
-def _words(description: dict[str, Any]) -> str:
-    match description:
-        case {"type": "corrected", "prior": prior, "correction": correction}:
-            return f"({_words(prior)}) + correction {_words(correction)}"
-        case {"type": "experts", "experts": experts, "anchors": anchors}:
-            at = ", ".join(f"{anchor:g}" for anchor in anchors)
-            return f"experts {_words(experts[0])} at {at} K"
-        case {"type": "sum", "terms": terms}:
-            return " + ".join(_words(term) for term in terms)
-        case {"type": kind}:
-            return str(kind)
-        case _:
-            return "unknown"
 
 
 def _of(content: dict[str, Any], *keys: str) -> str:

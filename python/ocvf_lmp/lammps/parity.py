@@ -1,19 +1,22 @@
 """Does LAMMPS compute what Python computes? Energies, forces and virial of the same model file."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from ocvf_lmp.errors import LammpsError
 from ocvf_lmp.lammps.cells import distorted_cell, write_data
+from ocvf_lmp.lammps.gate import VARIABLE
 from ocvf_lmp.lammps.model_file import load_model
 from ocvf_lmp.lammps.model_header import ModelHeader
 from ocvf_lmp.lammps.run import Lammps, find_lammps, lammps_packages, run_lammps
 from ocvf_lmp.md.mechanics import evaluate
+from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.system.cell import volume
 from ocvf_lmp.system.neighbors import build_neighbors, edges_from
@@ -131,6 +134,7 @@ def check_model(
         LammpsError: LAMMPS cannot be found or ends with an error.
     """
     potential, header = load_model(path)
+    environment = _between_experts(potential)
     lammps = find_lammps(lmp, arguments)
     ghosts = needs_ghosts(lammps)
     limit = LIMITS[header.precision]
@@ -139,11 +143,22 @@ def check_model(
     rows: list[ParityRow] = []
     version = "?"
     for n in ranks:
-        version, found = in_lammps(Path(path), header, structures, lammps, n, ghosts, timeout)
+        version, found = in_lammps(
+            Path(path), header, structures, lammps, n, ghosts, timeout, environment
+        )  # fmt: skip
         for structure, expected, actual in zip(structures, references, found, strict=True):
             name = f"{structure.n_atoms} atoms, tilted"
             rows += compare(name, n, expected, actual, limit)
     return ParityReport(version, lammps.lmp, limit, tuple(rows))
+
+
+def _between_experts(potential: nn.Module) -> dict[str, str]:
+    """Sets a gate half way between the first two experts, and says so to LAMMPS."""
+    experts = experts_of(potential)
+    if experts is None or experts.frozen:
+        return {}
+    experts.set_temperature(sum(experts.anchors[:2]) / len(experts.anchors[:2]))
+    return {VARIABLE: f"{experts.temperature!r}"}
 
 
 def needs_ghosts(lammps: Lammps) -> bool:
@@ -175,6 +190,7 @@ def in_lammps(
     ranks: int,
     ghosts: bool,
     timeout: float,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[str, list[Values]]:
     """LAMMPS' version, and its values for each structure; all in one process.
 
@@ -195,7 +211,10 @@ def in_lammps(
         (folder / "in.check").write_text(script)
         for k, structure in enumerate(structures):
             write_data(folder / f"cell{k}.data", structure)
-        finished = run_lammps(lammps, Path("in.check"), folder, ranks, timeout=timeout)
+        finished = run_lammps(
+            lammps, Path("in.check"), folder, ranks, timeout=timeout,
+            environment=environment,
+        )  # fmt: skip
         try:
             return _read_values(folder, structures)
         except (OSError, ValueError, IndexError) as reason:

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from ocvf_lmp.errors import SimulationError
 from ocvf_lmp.lammps import failures, ghosts
 from ocvf_lmp.lammps.exchange import KEEP_ROWS, exchange_through
+from ocvf_lmp.lammps.gate import Gate
 from ocvf_lmp.lammps.model_header import ModelHeader
 from ocvf_lmp.lammps.step import Host, Step, identify, read_step, write_results
 from ocvf_lmp.mpi import is_first_rank
+from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.protocol import Exchange
 from ocvf_lmp.system.edges import Edges
 
@@ -44,6 +46,8 @@ class MLIAPModel:
         self.summary = summary(header)
         self.header = header
         self.potential = potential.eval().requires_grad_(False)
+        experts = experts_of(potential)
+        self._gate = Gate(experts) if experts is not None and not experts.frozen else None
         self._dtype = getattr(torch, header.precision)
         self._host: Host | None = None
         self._temperature_is_checked = False
@@ -73,6 +77,8 @@ class MLIAPModel:
         step = read_step(data)
         if self._host is not host:
             self._begin(step, host)
+        if self._gate is not None:
+            self._gate.follow(getattr(data, "temperature", None))
         step, exchange = self._edges(step, data, host)
         energies, slope = self._evaluate(step, exchange)
         check_finite(step.vector, energies, slope)

@@ -55,6 +55,7 @@ class Experts(nn.Module):
         anchors: these temperatures, K, ascending.
         width: σ of the gate, K.
         temperature: K, until `set_temperature` says otherwise; the first anchor if None.
+        frozen: whether the temperature is part of the model, and not the host's to say.
 
     Raises:
         InputError: no expert, anchors that do not ascend, a width that is not positive, experts for
@@ -67,6 +68,7 @@ class Experts(nn.Module):
         anchors: Sequence[float],
         width: float,
         temperature: float | None = None,
+        frozen: bool = False,
     ) -> None:
         super().__init__()
         if not experts or len(experts) != len(anchors):
@@ -87,6 +89,7 @@ class Experts(nn.Module):
         self.symbols: tuple[str, ...] = species.pop()
         self.cutoff: float = max(float(e.cutoff) for e in experts)  # pyright: ignore
         self.n_hops: int = max(int(e.n_hops) for e in experts)  # pyright: ignore
+        self.frozen = frozen
         self.set_temperature(self.anchors[0] if temperature is None else temperature)
 
     def set_temperature(self, temperature: float) -> None:
@@ -116,3 +119,8 @@ class Experts(nn.Module):
     def energy(self, edges: Edges, species: Species) -> Scalar:
         """Total energy, eV."""
         return torch.sum(self.atom_energies(edges, species))
+
+
+def experts_of(potential: nn.Module) -> Experts | None:
+    """The experts of a potential, if it has some."""
+    return next((part for part in potential.modules() if isinstance(part, Experts)), None)

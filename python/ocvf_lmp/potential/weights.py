@@ -4,6 +4,7 @@ The file is read without running code from it (``torch.load(weights_only=True)``
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def describe(potential: nn.Module) -> dict[str, Any]:
                 "anchors": list(potential.anchors),
                 "width": potential.width,
                 "temperature": potential.temperature,
+                "frozen": potential.frozen,
             }
         case Corrected():
             return {
@@ -65,6 +67,30 @@ def describe(potential: nn.Module) -> dict[str, Any]:
             )
 
 
+def in_words(description: Mapping[str, Any], sizes: bool = False) -> str:
+    """The kind of a potential, such as ``(dimenet + repulsion) + correction dimenet``.
+
+    Args:
+        description: what `describe` gives.
+        sizes: name the sizes of networks, too.
+    """
+    match description:
+        case {"type": "corrected", "prior": prior, "correction": correction}:
+            return f"({in_words(prior, sizes)}) + correction {in_words(correction, sizes)}"
+        case {"type": "experts", "experts": experts, "anchors": anchors}:
+            at = ", ".join(f"{anchor:g}" for anchor in anchors)
+            state = f", frozen at {description['temperature']:g} K" if description["frozen"] else ""
+            return f"experts at {at} K ({in_words(experts[0], sizes)}{state})"
+        case {"type": "sum", "terms": terms}:
+            return " + ".join(in_words(term, sizes) for term in terms)
+        case {"type": "dimenet", "size": size} if sizes:
+            return f"dimenet [{', '.join(f'{k} {v}' for k, v in size.items())}]"
+        case {"type": kind}:
+            return str(kind)
+        case _:
+            return "unknown"
+
+
 def construct(description: dict[str, Any]) -> nn.Module:
     """A potential of the described kind, its weights still to be loaded.
 
@@ -78,7 +104,7 @@ def construct(description: dict[str, Any]) -> nn.Module:
             return Repulsion(tuple(symbols), torch.tensor(outer, dtype=torch.float64))
         case {"type": "experts", "experts": experts, "anchors": anchors, "width": width} as found:
             parts = [construct(expert) for expert in experts]
-            return Experts(parts, anchors, width, found["temperature"])
+            return Experts(parts, anchors, width, found["temperature"], found["frozen"])
         case {"type": "corrected", "prior": prior, "correction": correction}:
             return Corrected(construct(prior), construct(correction))
         case {"type": "sum", "terms": terms}:
