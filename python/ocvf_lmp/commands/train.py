@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ocvf_lmp.allocator import keep_memory
 from ocvf_lmp.build import build_team, build_trainer, thread_count
 from ocvf_lmp.commands.console import TrainingView, console, table
 from ocvf_lmp.config import ExperimentConfig, load_config
@@ -25,6 +26,7 @@ def train(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.quick, changes)
     folder: Path = options.folder or RUNS / (config.name + ("-quick" if options.quick else ""))
     torch.set_num_threads(thread_count(config))
+    keep_memory()
     world = communicator()
     if world is None:
         _run(config, folder, options.fresh, None)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from ocvf_lmp.allocator import keep_memory
 from ocvf_lmp.errors import TrainingError
 from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
@@ -121,6 +122,7 @@ def _begin(bench: bytes, threads: int, news: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
+    keep_memory()
     prior, corrections, states, plan, logbook = pickle.loads(bench)
     sites = {site.point.name: site for site in make_sites(prior, corrections, states, plan)}
     _bench.update(sites=sites, plan=plan, logbook=logbook, progress=_Told(news))

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ocvf_lmp.allocator import keep_memory
 from ocvf_lmp.errors import SimulationError
 from ocvf_lmp.lammps import failures, ghosts
 from ocvf_lmp.lammps.exchange import KEEP_ROWS, exchange_through
@@ -88,6 +89,7 @@ class MLIAPModel:
 
     def _begin(self, step: Step, host: Host) -> None:
         self._host = host
+        keep_memory()
         self.potential.to(step.vector.device)
         if host is Host.PLUGIN:
             return
