@@ -18,6 +18,7 @@ from ocvf_lmp.fit.train import Trainer
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.dimenet import DimeNet
+from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.weights import load_potential
 from ocvf_lmp.seeding import stream
 from ocvf_lmp.system.structure import perovskite
@@ -311,6 +312,22 @@ def test_a_killed_worker_is_named_and_the_checkpoint_kept(prior, tmp_path, monke
     assert any(site.stage == "equilibrated" for site in again.sites)
     again.run()
     assert again.epoch == PLAN.epochs
+
+
+def test_separate_corrections_are_written_one_by_one_and_behind_a_gate(prior, tmp_path):
+    states = [state(300.0), state(100.0)]
+    corrections = {s.name: correction() for s in states}
+    plan = replace(PLAN, epochs=1, gate_width=40.0)
+    found = Trainer(prior, corrections, states, plan, Logbook(tmp_path, {}, shared=False))
+    found.run()
+    names = {path.name for path in tmp_path.glob("potential*")}
+    assert names == {"potential.pt", "potential_100K.pt", "potential_300K.pt"}
+    gate = experts_of(load_potential(tmp_path / "potential.pt")[0])
+    assert (gate.anchors, gate.width) == ((100.0, 300.0), 40.0)
+    for expert, name in zip(gate.experts, ("100K", "300K"), strict=True):
+        single = load_potential(tmp_path / f"potential_{name}.pt")[0].correction
+        pairs = zip(expert.parameters(), single.parameters(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_a_state_without_a_correction_is_refused(prior, tmp_path):
