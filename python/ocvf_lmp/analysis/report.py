@@ -43,9 +43,10 @@ CAPTIONS = {
     "training": (
         "The training",
         "Diamonds are measurements by longer runs without gradients, before the first and after"
-        " the last epoch; the curves are averages over the short windows of training. Crosses in"
-        " (d): longest window over which the adjoint still carries a signal; a gradient from a"
-        " longer one is not used.",
+        " the last epoch; the curves are averages over the runs that gradients are taken from. (d),"
+        " adjoint: crosses are the longest window that still carries a signal; a gradient from a"
+        " longer one is not used. (d), reweighting: the share of frames that count at the present"
+        " parameters; squares: new frames were sampled.",
     ),
     "lattice": (
         "Lattice parameters",

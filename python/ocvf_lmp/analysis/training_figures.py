@@ -43,9 +43,12 @@ def training_figure(run: RunFolder) -> "Figure | None":
             _draw_loss(panels[0], state, colour, run.epochs)
             _draw_parts(panels[1], state, colour)
             _draw_gradient(panels[2], state, colour)
-            _draw_horizon(panels[3], state, colour)
-        titles = ("Loss", "Parts of the loss", "Norm of the gradient", "Horizon of the adjoint")
-        units = ("loss", "part of the loss", "|∂L/∂θ|", "window (ps)")
+            _draw_trust(panels[3], state, colour)
+        trust = ("Horizon of the adjoint", "window (ps)")
+        if _reweighted(shown):
+            trust = ("Frames that count", "effective share")
+        titles = ("Loss", "Parts of the loss", "Norm of the gradient", trust[0])
+        units = ("loss", "part of the loss", "|∂L/∂θ|", trust[1])
         for panel, title, unit in zip(panels, titles, units, strict=True):
             panel.set_title(title, loc="left")
             panel.set_ylabel(unit)
@@ -127,12 +130,27 @@ def _draw_parts(panel: "Axes", state: RunState, colour: Any) -> None:
 
 
 def _draw_gradient(panel: "Axes", state: RunState, colour: Any) -> None:
-    norm = _series(state, "grad_norm")
-    panel.plot(_series(state, "epoch"), norm, ".-", color=colour, markersize=4)
+    """The norm, with the norm of its standard error where the estimator knows it."""
+    epoch, norm = _series(state, "epoch"), _series(state, "grad_norm")
+    panel.plot(epoch, norm, ".-", color=colour, markersize=4)
+    if _reweighted([state]):
+        error = _series(state, "grad_error")
+        panel.errorbar(epoch, norm, error, fmt="none", color=colour, capsize=2, elinewidth=0.8)
 
 
-def _draw_horizon(panel: "Axes", state: RunState, colour: Any) -> None:
+def _reweighted(states: list[RunState]) -> bool:
+    """Whether gradients come from fluctuations of frames."""
+    return any(m.get("effective") is not None for state in states for m in state.metrics)
+
+
+def _draw_trust(panel: "Axes", state: RunState, colour: Any) -> None:
+    """How far each gradient can be trusted: the horizon, or the share of frames that count."""
     epoch, used = _series(state, "epoch"), _series(state, "window_ps")
+    if _reweighted([state]):
+        share = _series(state, "effective")
+        panel.plot(epoch, share, color=colour, linewidth=1.1)
+        panel.plot(epoch[used > 0], share[used > 0], "s", color=colour, markersize=4)
+        return
     usable = _series(state, "usable_ps")
     limited = usable < NO_LIMIT
     panel.plot(epoch, used, color=colour, linewidth=1.3)
@@ -151,9 +169,10 @@ def _finish(figure: "Figure", panels: Any, shown: list[RunState]) -> None:
         for state, colour in zip(shown, state_colours(len(shown)), strict=True)
     ]
     grey: dict[str, Any] = {"color": "#555555", "linestyle": "none"}
+    mark, meaning = ("s", "newly sampled") if _reweighted(shown) else ("x", "longest usable window")
     handles += [
         Line2D([], [], marker="D", markersize=4, label="measured before, after", **grey),
-        Line2D([], [], marker="x", markersize=4, label="longest usable window", **grey),
+        Line2D([], [], marker=mark, markersize=4, label=meaning, **grey),
     ]
     if any(not m.get("updated", True) for s in shown for m in s.metrics):
         open_mark = {"marker": "o", "markersize": 4, "markerfacecolor": "white"}
