@@ -115,6 +115,12 @@ def _print_gains(folder: Path) -> bool:
         )
     columns = ("state", "target", "loss before", "loss after", "change", "R_w before", "R_w after")
     console.print(table("What the correction achieved", columns, rows))
+    for state, after in results["after"].items():
+        nats, error = after["relative_entropy"], after["relative_entropy_error"]
+        console.print(
+            f"{state}: relative entropy of the correction {nats:.3g} ± {error:.2g}"
+            f" ({nats / after['cells']:.2g} a unit cell)"
+        )
     return improved
 
 

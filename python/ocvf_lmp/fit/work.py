@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from ocvf_lmp.errors import TrainingError
+from ocvf_lmp.fit.entropy import DeltaRecorder, relative_entropy
 from ocvf_lmp.fit.estimators import ESTIMATORS
 from ocvf_lmp.fit.evaluation import scores, write_curves
 from ocvf_lmp.fit.logbook import Logbook
@@ -102,6 +104,7 @@ class Measure:
     ) -> Outcome:
         """Does it."""
         name, n_steps = site.point.name, plan.evaluation
+        delta = DeltaRecorder(site.model.correction, site.objective.species)  # pyright: ignore
         with (
             logbook.trajectory(site.point, site.steps) as record,
             progress.task(f"measuring {name} {self.when} training", n_steps) as advance,
@@ -109,6 +112,7 @@ class Measure:
 
             def on_frame(step: int, now: NptState, mechanics: Mechanics) -> None:
                 record(step, now, mechanics)
+                delta.add(now)
                 advance(plan.evaluate_every)
 
             found = measure(
@@ -118,7 +122,12 @@ class Measure:
         site.state, site.stage, site.pooled = found.state, self.stage, found.means
         site.steps += n_steps
         write_curves(logbook.folder, self.when, site.point, site.objective, found)
-        return Outcome(scores=scores(site.objective, found))
+        entropy = relative_entropy(torch.stack(delta.energies), site.point.params.temperature)
+        cells = math.prod(site.point.repeat)
+        return Outcome(
+            scores=scores(site.objective, found)
+            | {"relative_entropy": entropy[0], "relative_entropy_error": entropy[1], "cells": cells}
+        )
 
 
 @dataclass(frozen=True, slots=True)
