@@ -45,7 +45,7 @@ def test_the_shipped_configuration_is_valid(root):
     config = load_config(root / "inputs" / "bto.yaml")
     assert config.prior.is_file()
     quick = load_config(root / "inputs" / "bto.yaml", quick=True)
-    assert quick.training.epochs < config.training.epochs
+    assert quick.sample.repeat < config.sample.repeat
 
 
 def test_no_configuration(tmp_path, monkeypatch, capsys):
