@@ -47,7 +47,7 @@ def test_weights_are_a_partition_of_unity_over_at_most_two_neighbours(temperatur
 @pytest.mark.parametrize("temperature", [125.0, 124.0, 130.0, 148.0])
 def test_weights_are_those_of_equation_15(temperature):
     """Where the kernel does not underflow; at σ = 1 K it does within a degree of the middle."""
-    for width in (1.0, 20.0):
+    for width in (1.0, 5.0):
         log = [-(((temperature - t) / width) ** 2) for t in (100.0, 150.0)]
         exact = [1.0 / (1.0 + math.exp(min(log[1 - k] - log[k], 700.0))) for k in range(2)]
         found = gate_weights(ANCHORS, width, temperature)[:2]
@@ -63,6 +63,15 @@ def test_halfway_between_anchors_both_count_the_same_and_the_weight_is_monotonou
     assert gate_weights(ANCHORS, 30.0, 200.0)[1:3] == [0.5, 0.5]
     rising = [gate_weights(ANCHORS, 30.0, t)[2] for t in range(150, 251)]
     assert rising == sorted(rising)
+
+
+@pytest.mark.parametrize("width", [5.0, 30.0, 200.0])
+def test_the_gate_is_continuous_where_the_neighbours_change(width):
+    for anchor in ANCHORS:
+        near = [gate_weights(ANCHORS, width, anchor + shift) for shift in (-1e-9, 0.0, 1e-9)]
+        assert near[1].count(1.0) == 1
+        for weights in near:
+            assert weights == pytest.approx(near[1], abs=1e-9)
 
 
 def energies_at(model, temperature):

@@ -5,7 +5,9 @@ Between two neighbouring anchors T_a ≤ T ≤ T_b the weights are
     w_k ∝ exp(-((T - T_k)/σ)²),   w_a + w_b = 1,
 
 computed as a logistic function of the difference of the exponents: the literal kernel of eq. 15
-(σ = 1 K) underflows to 0/0 between anchors 50 K apart. Beyond the last anchors, theirs alone acts.
+(σ = 1 K) underflows to 0/0 between anchors 50 K apart. The function is stretched a little so that
+at an anchor its expert acts alone, for any σ: the gate is then continuous in T where the neighbours
+change. Beyond the last anchors, theirs alone acts.
 """
 
 import itertools
@@ -37,9 +39,10 @@ def gate_weights(anchors: Sequence[float], width: float, temperature: float) -> 
     else:
         upper = next(k for k, anchor in enumerate(anchors) if anchor >= temperature)
         below, above = temperature - anchors[upper - 1], anchors[upper] - temperature
-        # log of w_upper / w_lower
-        odds = (below / width) ** 2 - (above / width) ** 2
-        weights[upper] = 0.5 * (1.0 + math.tanh(0.5 * odds))
+        # half the logarithm of w_upper / w_lower, here and at the upper anchor
+        here = 0.5 * (below**2 - above**2) / width**2
+        there = 0.5 * ((below + above) / width) ** 2
+        weights[upper] = min(1.0, 0.5 * (1.0 + math.tanh(here) / math.tanh(there)))
         weights[upper - 1] = 1.0 - weights[upper]
     return weights
 
