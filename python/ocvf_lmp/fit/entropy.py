@@ -18,7 +18,6 @@ from ocvf_lmp.errors import InputError
 from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.md.state import NptState
 from ocvf_lmp.potential.protocol import Potential
-from ocvf_lmp.system.neighbors import edges_from
 from ocvf_lmp.units import KB
 
 
@@ -36,11 +35,8 @@ class DeltaRecorder:
 
     def add(self, state: NptState) -> None:
         """Evaluates the correction on a frame."""
-        field = self._field
         with torch.no_grad():
-            neighbors = field.neighbors(state.positions, state.cell)
-            edges = edges_from(neighbors, state.positions, state.cell)
-            self.energies.append(field.potential.energy(edges, field.species))
+            self.energies.append(self._field.energy(state.positions, state.cell))
 
 
 def relative_entropy(

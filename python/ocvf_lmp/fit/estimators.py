@@ -9,6 +9,7 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from ocvf_lmp.fit.ensemble import sample
 from ocvf_lmp.fit.estimate import GradientEstimate
@@ -94,10 +95,7 @@ def by_fluctuations(
     )  # fmt: skip
     site.pooled = found.observables
     notes = found.notes | {"window_ps": sampled * site.point.params.timestep}
-    seconds = time.perf_counter() - start
-    return GradientEstimate(
-        found.loss, found.gradients, found.errors, found.observables, seconds, found.refusal, notes
-    )
+    return replace(found, seconds=time.perf_counter() - start, notes=notes)
 
 
 def _still_good(site: Site, plan: TrainingPlan) -> bool:

@@ -47,7 +47,8 @@ class TrainingPlan:
             < 1. A single window is too short to know an average by: its cell alone breathes by
             more than the model is wrong. The averages start with the measurement of the prior.
         learning_rate: length of an epoch's step in the space of the parameters, for a gradient of
-            the largest initial size among the states; a cosine takes it to a tenth at the end.
+            the largest initial size among the correction's states; a cosine takes it to a tenth
+            at the end.
         momentum: of the descent.
         equilibration: steps before the first and after the last measurement of a state.
         evaluation: steps of these measurements.

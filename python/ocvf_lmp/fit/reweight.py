@@ -11,7 +11,6 @@ long as enough frames count: the effective sample size says how many do.
 """
 
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -20,13 +19,10 @@ from ocvf_lmp.arrays import Species
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.ensemble import Ensemble
 from ocvf_lmp.fit.estimate import GradientEstimate
+from ocvf_lmp.md.adjoint import Loss
 from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.potential.protocol import Potential
-from ocvf_lmp.system.neighbors import edges_from
 from ocvf_lmp.units import KB
-
-Loss = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
-"""Scalar function of the observables' means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +44,7 @@ def energies_of(
     """Energy of every frame, eV, (frames,), from positions (frames, atoms, 3) and cells."""
     field = ForceField(potential, species)
     with torch.no_grad():
-        return torch.stack(
-            [
-                potential.energy(edges_from(field.neighbors(x, h), x, h), species)
-                for x, h in zip(positions, cells, strict=True)
-            ]
-        )
+        return torch.stack([field.energy(x, h) for x, h in zip(positions, cells, strict=True)])
 
 
 def energy_slopes(potential: Potential, species: Species, ensemble: Ensemble) -> Slopes:
@@ -68,7 +59,7 @@ def energy_slopes(potential: Potential, species: Species, ensemble: Ensemble) ->
     rows: dict[str, list[torch.Tensor]] = {name: [] for name in parameters}
     for x, h in zip(ensemble.positions, ensemble.cells, strict=True):
         with torch.enable_grad():
-            energy = potential.energy(edges_from(field.neighbors(x, h), x, h), species)
+            energy = field.energy(x, h)
             found = torch.autograd.grad(energy, list(parameters.values()), allow_unused=True)
         energies.append(energy.detach())
         for (name, parameter), slope in zip(parameters.items(), found, strict=True):

@@ -5,7 +5,8 @@ be worked on by different processes, in any order, with the same result.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ from ocvf_lmp.fit.progress import Progress, WindowRecord
 from ocvf_lmp.fit.sampling import measure
 from ocvf_lmp.fit.site import Site
 from ocvf_lmp.md.mechanics import Mechanics
-from ocvf_lmp.md.rollout import rollout
+from ocvf_lmp.md.rollout import Observer, rollout
 from ocvf_lmp.md.state import NptState
 
 
@@ -52,6 +53,23 @@ class Job(Protocol):
         ...
 
 
+@contextmanager
+def _watched(
+    site: Site,
+    plan: TrainingPlan,
+    logbook: Logbook,
+    task: AbstractContextManager[Callable[[int], None]],
+) -> Iterator[Observer]:
+    """Records the frames of a site's run and tells how far it is."""
+    with logbook.trajectory(site.point, site.steps) as record, task as advance:
+
+        def watch(step: int, now: NptState, mechanics: Mechanics) -> None:
+            record(step, now, mechanics)
+            advance(plan.evaluate_every)
+
+        yield watch
+
+
 @dataclass(frozen=True, slots=True)
 class Equilibrate:
     """Runs a state without looking at it.
@@ -69,18 +87,10 @@ class Equilibrate:
     ) -> Outcome:
         """Does it."""
         n_steps, name = plan.equilibration, site.point.name
-        with (
-            logbook.trajectory(site.point, site.steps) as record,
-            progress.task(f"{self.what} {name}", n_steps) as advance,
-        ):
-
-            def observer(step: int, now: NptState, mechanics: Mechanics) -> None:
-                record(step, now, mechanics)
-                advance(plan.evaluate_every)
-
+        with _watched(site, plan, logbook, progress.task(f"{self.what} {name}", n_steps)) as watch:
             end = rollout(
                 site.model, site.objective.species, site.state, site.point.params, n_steps,
-                observer, plan.evaluate_every,
+                watch, plan.evaluate_every,
             )  # fmt: skip
         site.state, site.stage = end.state, self.stage
         site.steps += n_steps
@@ -105,15 +115,12 @@ class Measure:
         """Does it."""
         name, n_steps = site.point.name, plan.evaluation
         delta = DeltaRecorder(site.model.correction, site.objective.species)  # pyright: ignore
-        with (
-            logbook.trajectory(site.point, site.steps) as record,
-            progress.task(f"measuring {name} {self.when} training", n_steps) as advance,
-        ):
+        task = progress.task(f"measuring {name} {self.when} training", n_steps)
+        with _watched(site, plan, logbook, task) as watch:
 
             def on_frame(step: int, now: NptState, mechanics: Mechanics) -> None:
-                record(step, now, mechanics)
+                watch(step, now, mechanics)
                 delta.add(now)
-                advance(plan.evaluate_every)
 
             found = measure(
                 site.model, site.objective, site.state, site.point.params, n_steps,

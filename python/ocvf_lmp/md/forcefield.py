@@ -1,9 +1,9 @@
 """A potential with its neighbour list, evaluated on one configuration after another."""
 
-from ocvf_lmp.arrays import Cell, Positions, Species
+from ocvf_lmp.arrays import Cell, Positions, Scalar, Species
 from ocvf_lmp.md.mechanics import Mechanics, evaluate
 from ocvf_lmp.potential.protocol import Potential
-from ocvf_lmp.system.neighbors import NeighborList, build_neighbors, needs_rebuild
+from ocvf_lmp.system.neighbors import NeighborList, build_neighbors, edges_from, needs_rebuild
 
 
 class ForceField:
@@ -39,6 +39,11 @@ class ForceField:
         """Energy, forces and virial; with a graph, differentiable in all that requires grad."""
         listed = self.neighbors(positions, cell)
         return evaluate(self.potential, self.species, positions, cell, listed, create_graph)
+
+    def energy(self, positions: Positions, cell: Cell) -> Scalar:
+        """Energy alone, eV; differentiable in all that requires grad."""
+        edges = edges_from(self.neighbors(positions, cell), positions, cell)
+        return self.potential.energy(edges, self.species)
 
     def shortest_distance(self, positions: Positions, cell: Cell) -> float:
         """Distance of the closest pair, Å; infinite if no pair is within the cutoff."""
