@@ -18,10 +18,11 @@ import argparse
 import lennard_jones as lj
 import torch
 
-from ocvf_lmp.fit.ensemble import ensemble_of, sample
+from ocvf_lmp.fit.ensemble import energies_of, ensemble_of, sample
 from ocvf_lmp.fit.estimate import GradientEstimate
-from ocvf_lmp.fit.reweight import energies_of, reweighted_gradient
+from ocvf_lmp.fit.reweight import reweighted_gradient
 from ocvf_lmp.md.adjoint import adjoint_gradient
+from ocvf_lmp.md.engine import Twin
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.rollout import rollout
 from ocvf_lmp.md.state import NptState
@@ -76,7 +77,7 @@ def at_barostat(p_damp: int, quick: bool) -> None:
         state = rollout(model, lj.SPECIES, state, params, 100 if quick else 500).state
         states.append(state)
     n_steps = 1600 if quick else 30_000
-    ensemble, _ = sample(model, lj.SPECIES, state, params, n_steps, 20, lj.observe)
+    ensemble, _ = sample(Twin(), model, model, lj.SPECIES, state, params, n_steps, 20, lj.observe)
     by_covariance(ensemble, f"grad_reweight_{label}")
     for window in WINDOWS:
         if window <= (200 if quick else WINDOWS[-1]):

@@ -30,6 +30,27 @@ class SampleConfig(_Strict):
     )
 
 
+class LammpsPriorConfig(_Strict):
+    """A prior that is a pair style of LAMMPS; LAMMPS has to sample then."""
+
+    lammps: str = Field(
+        min_length=1, description="its commands pair_style and pair_coeff, one a line"
+    )
+    symbols: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        ("Ba", "Ti", "O"), description="of the atom types, in their order"
+    )
+
+
+class SamplerConfig(_Strict):
+    """Who runs the dynamics: the differentiable twin, or LAMMPS (for reweighting)."""
+
+    engine: Literal["twin", "lammps"] = "twin"
+    lmp: str | None = Field(None, description="executable; that of this environment if null")
+    arguments: tuple[str, ...] = Field((), description="further ones, such as -k on t 1 -sf kk")
+    ranks: Count = Field(1, description="MPI ranks of each run")
+    precision: Literal["float64", "float32"] = "float64"
+
+
 class CorrectionConfig(_Strict):
     """Size of ΔH_θ."""
 
@@ -40,6 +61,13 @@ class CorrectionConfig(_Strict):
     l_max: Annotated[int, Field(ge=0, le=6)] = 2
     n_blocks: Annotated[int, Field(ge=0, le=4)] = 1
     scale: Positive = Field(0.02, description="energy unit of the network's output, eV")
+
+
+class CevmConfig(_Strict):
+    """The rigid correction of `training.ansatz: cevm`: splines of the distance, for each PDF."""
+
+    r_range: tuple[Positive, Positive] = Field((1.5, 6.0), description="of the splines, Å")
+    n_splines: Annotated[int, Field(ge=1, le=100)] = Field(16, description="for each PDF")
 
 
 class DynamicsConfig(_Strict):
@@ -85,6 +113,7 @@ class StateConfig(_Strict):
     temperature: Positive = Field(description="K")
     pressure: float = Field(1.0, description="bar")
     weight: Positive = 1.0
+    held_out: bool = Field(False, description="never trained on; watched, to stop in time")
     targets: Annotated[list[PdfTargetConfig | LatticeTargetConfig], Field(min_length=1)]
 
 
@@ -94,8 +123,12 @@ class TrainingConfig(_Strict):
     correction: Literal["shared", "separate"] = Field(
         "separate", description="one correction for each state, or one for all"
     )
-    estimator: Literal["adjoint", "reweight"] = Field("adjoint", description="of the gradient")
+    estimator: Literal["adjoint", "reweight"] = Field("reweight", description="of the gradient")
+    ansatz: Literal["network", "cevm"] = Field(
+        "network", description="a neural correction, or the rigid one of maximum entropy"
+    )
     epochs: Count = 30
+    replicas: Count = Field(1, description="independent runs of each state")
     window: Count = Field(100, description="steps a gradient goes back through")
     min_window: Count = 20
     sample_every: Count = 10
@@ -103,6 +136,15 @@ class TrainingConfig(_Strict):
     relaxation: Annotated[int, Field(ge=0)] = Field(100, description="steps before it")
     min_effective: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.9, description="share of frames that must count, else new ones are sampled"
+    )
+    min_signal: Annotated[float, Field(ge=0)] = Field(
+        0.5, description="least size of a gradient in units of its error (reweight)"
+    )
+    entropy_weight: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="of a penalty on the relative entropy to the prior, per nat (reweight)"
+    )
+    closeness: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="of a penalty on the correction's forces on the prior's frames, (Å/eV)²"
     )
     memory: Annotated[float, Field(ge=0, lt=1)] = 0.8
     learning_rate: Positive = Field(0.04, description="length of a step in parameter space")
@@ -112,6 +154,11 @@ class TrainingConfig(_Strict):
     evaluate_every: Count = 20
     anchor_every: Count = 50
     gate_width: Positive = Field(30.0, description="of the gate between corrections (eq. 15), K")
+    validate_every: Annotated[int, Field(ge=0)] = Field(
+        0, description="epochs between looks at the states that are held out; 0: none"
+    )
+    validation: Count = Field(1000, description="steps of such a look")
+    stop_after: Count = Field(3, description="looks without improvement that end the training")
     patience: Count = 5
 
 
@@ -124,11 +171,15 @@ class ExperimentConfig(_Strict):
         0, description="processes that share the states; 0: one for each, as far as cores go"
     )
     threads: Annotated[int, Field(ge=0)] = Field(0, description="of torch in each; 0: one")
-    prior: Path = Field(description="file of H_o, relative to the configuration")
+    prior: Path | LammpsPriorConfig = Field(
+        description="file of H_o, relative to the configuration; or a pair style of LAMMPS"
+    )
     sample: SampleConfig = Field(default_factory=lambda: SampleConfig.model_validate({}))
     correction: CorrectionConfig = Field(
         default_factory=lambda: CorrectionConfig.model_validate({})
     )
+    sampler: SamplerConfig = Field(default_factory=lambda: SamplerConfig.model_validate({}))
+    cevm: CevmConfig = Field(default_factory=lambda: CevmConfig.model_validate({}))
     dynamics: DynamicsConfig = Field(default_factory=lambda: DynamicsConfig.model_validate({}))
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate({}))
     states: Annotated[list[StateConfig], Field(min_length=1)]
@@ -141,6 +192,8 @@ class ExperimentConfig(_Strict):
         names = [(s.temperature, s.pressure) for s in self.states]
         if len(set(names)) != len(names):
             raise ValueError("two states have the same temperature and pressure; merge them")
+        if all(s.held_out for s in self.states):
+            raise ValueError("every state is held out; train on at least one")
         return self
 
 
@@ -225,6 +278,13 @@ def _with_absolute_paths(config: ExperimentConfig, folder: Path) -> ExperimentCo
         for state in config.states
     ]
     sample = config.sample.model_copy(update={"structure": absolute(config.sample.structure)})
-    return config.model_copy(
-        update={"prior": absolute(config.prior), "sample": sample, "states": states}
-    )
+    prior = config.prior
+    if isinstance(prior, LammpsPriorConfig):  # LAMMPS runs in a folder of its own
+        lines = [
+            " ".join(str(absolute(Path(w))) if (folder / w).is_file() else w for w in line.split())
+            for line in prior.lammps.splitlines()
+        ]
+        prior = prior.model_copy(update={"lammps": "\n".join(lines)})
+    else:
+        prior = absolute(prior)
+    return config.model_copy(update={"prior": prior, "sample": sample, "states": states})

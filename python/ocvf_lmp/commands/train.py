@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ocvf_lmp.allocator import keep_memory
-from ocvf_lmp.build import build_team, build_trainer, thread_count
+from ocvf_lmp.build.trainer import build_team, build_trainer, thread_count
 from ocvf_lmp.commands.console import TrainingView, console, table
 from ocvf_lmp.config import ExperimentConfig, load_config
 from ocvf_lmp.errors import OcvfError
@@ -51,8 +51,9 @@ def _run(config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | Non
     trainer = _begin(config, folder, fresh, ranks)
     resumed = f", resuming after epoch {trainer.epoch}" if trainer.epoch else ""
     console.print(
-        f"training {config.training.correction} correction of {config.prior.name} at"
-        f" {', '.join(f'{s.temperature:g} K' for s in config.states)} in {folder}{resumed}"
+        f"training {config.training.correction} correction of {_prior_name(config)} at"
+        f" {', '.join(f'{s.temperature:g} K' for s in config.states if not s.held_out)}"
+        f" in {folder}{resumed}"
     )
     with TrainingView(_remaining(config, trainer.epoch)) as view:
         if ranks is not None:
@@ -60,6 +61,11 @@ def _run(config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | Non
             return
         with build_team(config, trainer) as team:
             trainer.run(view, team)
+
+
+def _prior_name(config: ExperimentConfig) -> str:
+    prior = config.prior
+    return prior.name if isinstance(prior, Path) else prior.lammps.splitlines()[0]
 
 
 def _begin(config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | None) -> Trainer:
@@ -85,7 +91,10 @@ def _remaining(config: ExperimentConfig, epoch: int) -> int:
         steps = plan.sampling + plan.relaxation
     windows = (plan.epochs - epoch) * steps
     once = 2 * (plan.equilibration + plan.evaluation)
-    return len(config.states) * (windows + once)
+    trained = sum(not state.held_out for state in config.states)
+    held_out = len(config.states) - trained
+    looks = plan.epochs // plan.validate_every if plan.validate_every else 0
+    return plan.replicas * trained * (windows + once) + held_out * (once + looks * plan.validation)
 
 
 def _print_gains(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """What measurements give: scores, and curves in the run folder."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,20 @@ import numpy as np
 import torch
 
 from ocvf_lmp.files import write_atomically
+from ocvf_lmp.fit.entropy import relative_entropy
 from ocvf_lmp.fit.objective import Objective
 from ocvf_lmp.fit.plan import StatePoint
 from ocvf_lmp.fit.sampling import Measurement
 from ocvf_lmp.fit.targets import LatticeTarget, PdfTarget
 
 
-def scores(objective: Objective, measured: Measurement) -> dict[str, Any]:
-    """Loss, its parts, R_w and lattice of a measurement, with standard errors from blocks."""
+def scores(objective: Objective, measured: Measurement, point: StatePoint) -> dict[str, Any]:
+    """Loss, its parts, R_w and lattice of a measurement, with standard errors from blocks.
+
+    The relative entropy of the ensemble with respect to the prior's is in nats, for all cells of
+    the sample together.
+    """
+    entropy = relative_entropy(measured.delta, point.params.temperature)
     with torch.no_grad():
         blocks = torch.stack([objective.loss(block) for block in measured.blocks])
         lattice = torch.stack([block["lattice"] for block in measured.blocks])
@@ -33,7 +40,11 @@ def scores(objective: Objective, measured: Measurement) -> dict[str, Any]:
             "lattice": measured.means["lattice"].tolist(),
             "lattice_error": (lattice.std(dim=0) / root).tolist(),
             "temperature": float(measured.temperatures.mean()),
-            "ps": float(measured.times[-1]),
+            "ps": float(measured.times.max()),
+            "relative_entropy": entropy[0],
+            "relative_entropy_error": entropy[1],
+            "cells": math.prod(point.repeat),
+            "held_out": point.held_out,
         }
 
 

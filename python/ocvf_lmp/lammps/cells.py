@@ -28,8 +28,14 @@ def distorted_cell(symbols: Sequence[str], repeat: tuple[int, int, int], seed: i
     return Structure(fractional @ unit + shifts, cell, species, tuple(symbols))
 
 
-def write_data(path: Path, structure: Structure) -> None:
-    """A LAMMPS data file (`atom_style atomic`), to all digits, of a lower triangular cell."""
+def write_data(path: Path, structure: Structure, velocities: torch.Tensor | None = None) -> None:
+    """A LAMMPS data file (`atom_style atomic`), to all digits, of a lower triangular cell.
+
+    Args:
+        path: to write.
+        structure: atoms.
+        velocities: Å/ps, (atoms, 3).
+    """
     a, b, c = structure.cell.tolist()
     lines = [
         "written by ocvf-lmp\n",
@@ -44,4 +50,23 @@ def write_data(path: Path, structure: Structure) -> None:
         zip(structure.species.tolist(), structure.positions.tolist(), strict=True), start=1
     ):
         lines.append(f"{k} {kind + 1} {r[0]!r} {r[1]!r} {r[2]!r}")
+    if velocities is not None:
+        lines.append("\nVelocities\n")
+        for k, v in enumerate(velocities.tolist(), start=1):
+            lines.append(f"{k} {v[0]!r} {v[1]!r} {v[2]!r}")
     path.write_text("\n".join(lines) + "\n")
+
+
+def to_lower(cell: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same cell as LAMMPS wants it, and the rotation there.
+
+    Args:
+        cell: rows, Å, (3, 3), right-handed.
+
+    Returns:
+        Lower triangular cell with a positive diagonal, and the rotation R with which any row
+        vector x becomes x R.
+    """
+    q, r = torch.linalg.qr(cell.transpose(0, 1))
+    signs = torch.sign(r.diagonal())
+    return (r * signs[:, None]).transpose(0, 1), q * signs

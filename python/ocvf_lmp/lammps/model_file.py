@@ -31,6 +31,7 @@ from ocvf_lmp.lammps.model_header import (
 )
 from ocvf_lmp.lammps.unified import MLIAPModel
 from ocvf_lmp.potential.composite import Corrected
+from ocvf_lmp.potential.elsewhere import Elsewhere
 from ocvf_lmp.potential.weights import construct, describe
 
 WEIGHTS = "archive/data/0"  # where torch stores the only tensor of the pickle
@@ -73,7 +74,8 @@ def export_model(
         The header that was written.
 
     Raises:
-        InputError: an unknown precision, or `delta_only` for a potential without correction.
+        InputError: an unknown precision, `delta_only` for a potential without correction, or a
+            prior that is not in the potential.
         ModelFileError: a potential that is not one of this package's.
         OcvfError: the file could not be written.
     """
@@ -89,6 +91,12 @@ def export_model(
                 f" {type(potential).__name__}; leave out --delta-only"
             )
         potential = potential.correction
+    if any(isinstance(part, Elsewhere) for part in potential.modules()):
+        raise InputError(
+            "expected a potential that is whole, found a correction of a prior that only LAMMPS"
+            " knows; export the correction alone (--delta-only) and lay it over that pair style by"
+            " pair_style hybrid/overlay"
+        )
     weights = _pack(potential)
     header = ModelHeader(
         symbols=tuple(potential.symbols),  # pyright: ignore

@@ -54,6 +54,9 @@ class Corrected(Sum):
         correction: ΔH_θ, zero at the start of training.
     """
 
+    CORRECTION = "terms.1."
+    """Beginning of the names of the correction's parameters."""
+
     def __init__(self, prior: nn.Module, correction: nn.Module) -> None:
         super().__init__([prior.requires_grad_(False), correction])
 

@@ -17,7 +17,9 @@ from ocvf_lmp.files import write_atomically
 from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.composite import Corrected, Sum
 from ocvf_lmp.potential.dimenet import DimeNet
+from ocvf_lmp.potential.elsewhere import Elsewhere
 from ocvf_lmp.potential.experts import Experts
+from ocvf_lmp.potential.pair_series import PairSeries, PairTerm
 from ocvf_lmp.potential.repulsion import Repulsion
 
 FORMAT = "ocvf-lmp potential"
@@ -42,6 +44,18 @@ def describe(potential: nn.Module) -> dict[str, Any]:
                 "type": "repulsion",
                 "symbols": list(potential.symbols),
                 "outer": potential.outer.tolist(),
+            }
+        case PairSeries():
+            return {
+                "type": "pair series",
+                "symbols": list(potential.symbols),
+                "terms": [asdict(term) for term in potential.terms],
+            }
+        case Elsewhere():
+            return {
+                "type": "elsewhere",
+                "symbols": list(potential.symbols),
+                "commands": list(potential.commands),
             }
         case Experts():
             return {
@@ -85,6 +99,11 @@ def in_words(description: Mapping[str, Any], sizes: bool = False) -> str:
             return " + ".join(in_words(term, sizes) for term in terms)
         case {"type": "dimenet", "size": size} if sizes:
             return f"dimenet [{', '.join(f'{k} {v}' for k, v in size.items())}]"
+        case {"type": "pair series", "terms": terms}:
+            number = sum(term["n_splines"] for term in terms)
+            return f"pair series [{len(terms)} experiments, {number} splines]"
+        case {"type": "elsewhere", "commands": commands}:
+            return f"LAMMPS: {commands[0]}"
         case {"type": kind}:
             return str(kind)
         case _:
@@ -102,6 +121,11 @@ def construct(description: dict[str, Any]) -> nn.Module:
             return DimeNet(tuple(symbols), DimeNetSize(**size), torch.Generator())
         case {"type": "repulsion", "symbols": symbols, "outer": outer}:
             return Repulsion(tuple(symbols), torch.tensor(outer, dtype=torch.float64))
+        case {"type": "pair series", "symbols": symbols, "terms": terms}:
+            known = [PairTerm(**(term | {"powers": tuple(term["powers"])})) for term in terms]
+            return PairSeries(symbols, known)
+        case {"type": "elsewhere", "symbols": symbols, "commands": commands}:
+            return Elsewhere(symbols, commands)
         case {"type": "experts", "experts": experts, "anchors": anchors, "width": width} as found:
             parts = [construct(expert) for expert in experts]
             return Experts(parts, anchors, width, found["temperature"], found["frozen"])
