@@ -1,7 +1,7 @@
 """Who runs the dynamics of a training."""
 
 from ocvf_lmp.build.prior import Prior
-from ocvf_lmp.config import ExperimentConfig
+from ocvf_lmp.config.schema import ExperimentConfig
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.lammps.engine import LammpsEngine
 from ocvf_lmp.lammps.run import find_lammps

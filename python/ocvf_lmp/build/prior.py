@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from ocvf_lmp.config import LammpsPriorConfig
+from ocvf_lmp.config.schema import LammpsPriorConfig
 from ocvf_lmp.potential.elsewhere import Elsewhere
 from ocvf_lmp.potential.weights import load_potential
 

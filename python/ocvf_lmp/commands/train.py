@@ -10,7 +10,8 @@ import torch
 from ocvf_lmp.allocator import keep_memory
 from ocvf_lmp.build.trainer import build_team, build_trainer, thread_count
 from ocvf_lmp.commands.console import TrainingView, console, table
-from ocvf_lmp.config import ExperimentConfig, load_config
+from ocvf_lmp.config.file import load_config
+from ocvf_lmp.config.schema import ExperimentConfig
 from ocvf_lmp.errors import OcvfError
 from ocvf_lmp.fit.logbook import forget_run
 from ocvf_lmp.fit.ranks import Ranks

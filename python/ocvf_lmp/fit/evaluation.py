@@ -12,7 +12,7 @@ from ocvf_lmp.fit.entropy import relative_entropy
 from ocvf_lmp.fit.objective import Objective
 from ocvf_lmp.fit.plan import StatePoint
 from ocvf_lmp.fit.sampling import Measurement
-from ocvf_lmp.fit.targets import LatticeTarget, PdfTarget
+from ocvf_lmp.fit.targets import PdfTarget
 
 
 def scores(objective: Objective, measured: Measurement, point: StatePoint) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _curves(point: StatePoint, objective: Objective, measured: Measurement) -> d
     simulated = objective.simulated(measured.means)
     number = 0
     for named in objective.targets:
-        if isinstance(named.target, LatticeTarget):
+        if not isinstance(named.target, PdfTarget):
             continue
         target = named.target
         fields = {

@@ -55,18 +55,3 @@ def write_data(path: Path, structure: Structure, velocities: torch.Tensor | None
         for k, v in enumerate(velocities.tolist(), start=1):
             lines.append(f"{k} {v[0]!r} {v[1]!r} {v[2]!r}")
     path.write_text("\n".join(lines) + "\n")
-
-
-def to_lower(cell: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same cell as LAMMPS wants it, and the rotation there.
-
-    Args:
-        cell: rows, Å, (3, 3), right-handed.
-
-    Returns:
-        Lower triangular cell with a positive diagonal, and the rotation R with which any row
-        vector x becomes x R.
-    """
-    q, r = torch.linalg.qr(cell.transpose(0, 1))
-    signs = torch.sign(r.diagonal())
-    return (r * signs[:, None]).transpose(0, 1), q * signs

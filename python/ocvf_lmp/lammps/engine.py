@@ -14,7 +14,7 @@ from torch import nn
 
 from ocvf_lmp.arrays import Species
 from ocvf_lmp.errors import InputError, LammpsError, SimulationError
-from ocvf_lmp.lammps.cells import to_lower, write_data
+from ocvf_lmp.lammps.cells import write_data
 from ocvf_lmp.lammps.frames import read_frames, read_thermo
 from ocvf_lmp.lammps.gate import VARIABLE
 from ocvf_lmp.lammps.model_file import export_model
@@ -27,7 +27,7 @@ from ocvf_lmp.md.state import NptState
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.protocol import Potential
-from ocvf_lmp.system.cell import volume
+from ocvf_lmp.system.cell import lower_triangular, volume
 from ocvf_lmp.system.structure import Structure
 
 BAROSTATS = {"flexible": "tri", "orthogonal": "aniso", "isotropic": "iso"}
@@ -95,7 +95,7 @@ class LammpsEngine:
         Raises:
             LammpsError: LAMMPS ended with an error, or wrote something unexpected.
         """
-        cell, rotation = to_lower(state.cell)
+        cell, rotation = lower_triangular(state.cell)
         velocities = (state.momenta / state.masses[:, None]) @ rotation
         start = Structure(state.positions @ rotation, cell, species, tuple(potential.symbols))
         environment = {}
