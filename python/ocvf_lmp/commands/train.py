@@ -8,6 +8,8 @@ from typing import Any
 import torch
 
 from ocvf_lmp.allocator import keep_memory
+from ocvf_lmp.analysis.identifiability import UNASKED, shifts
+from ocvf_lmp.analysis.runfolder import read_run
 from ocvf_lmp.build.trainer import build_team, build_trainer, thread_count
 from ocvf_lmp.commands.console import TrainingView, console, table
 from ocvf_lmp.config.file import load_config
@@ -131,7 +133,20 @@ def _print_gains(folder: Path) -> bool:
             f"{state}: relative entropy of the correction {nats:.3g} ± {error:.2g}"
             f" ({nats / after['cells']:.2g} a unit cell)"
         )
+    _print_unasked(folder)
     return improved
+
+
+def _print_unasked(folder: Path) -> None:
+    """What the correction moved most of what its targets do not say."""
+    moved = [
+        row for row in shifts(read_run(folder)) if not row.constrained and row.errors > UNASKED
+    ]
+    for row in sorted(moved, key=lambda row: -row.errors)[:3]:
+        console.print(
+            f"{row.state}: moved, though no target says so: {row.observable} by {row.change:.3g}"
+            f" {row.unit} ({row.errors:.0f} standard errors; all in the report)"
+        )
 
 
 def _percent(old: float, new: float) -> str:

@@ -1,6 +1,7 @@
 """What measurements give: scores, and curves in the run folder."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ def _curves(point: StatePoint, objective: Objective, measured: Measurement) -> d
         "time": measured.times.numpy(),
         "cell_parameters": measured.cells.numpy(),
         "temperatures": measured.temperatures.numpy(),
+        "delta": measured.delta.numpy(),
     }
     if objective.grid is None:
         return curves
@@ -76,6 +78,9 @@ def _curves(point: StatePoint, objective: Objective, measured: Measurement) -> d
         "density": float(density),
     }
     simulated = objective.simulated(measured.means)
+    each = [objective.simulated(block) for block in measured.blocks]
+    partials = [block["pair_density"] / block["density"] for block in measured.blocks]
+    curves["partials_error"] = _standard_error(partials)
     number = 0
     for named in objective.targets:
         if not isinstance(named.target, PdfTarget):
@@ -86,6 +91,7 @@ def _curves(point: StatePoint, objective: Objective, measured: Measurement) -> d
             "r": target.r.numpy(),
             "g": target.g.numpy(),
             "simulated": simulated[named.name].detach().numpy(),
+            "simulated_error": _standard_error([found[named.name] for found in each]),
             "radiation": target.radiation,
             "synthetic": target.synthetic,
             "source": target.source,
@@ -96,6 +102,10 @@ def _curves(point: StatePoint, objective: Objective, measured: Measurement) -> d
         curves |= {f"target{number}_{key}": value for key, value in fields.items()}
         number += 1
     return curves
+
+
+def _standard_error(blocks: Sequence[torch.Tensor]) -> np.ndarray:
+    return (torch.stack(list(blocks)).detach().std(dim=0) / len(blocks) ** 0.5).numpy()
 
 
 def _savez(path: Path, curves: dict[str, Any]) -> None:
