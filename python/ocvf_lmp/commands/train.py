@@ -106,17 +106,18 @@ def _print_gains(folder: Path) -> bool:
     rows, improved = [], True
     for state, before in results["before"].items():
         after = results["after"][state]
+        label = f"{state} (held out)" if after.get("held_out") else state
         for name in before["parts"]:
             old, new = before["parts"][name], after["parts"][name]
             r_w = ("", "")
             if name in before["r_w"]:
                 r_w = (f"{before['r_w'][name]:.4f}", f"{after['r_w'][name]:.4f}")
-            rows.append((state, name, f"{old:.5g}", f"{new:.5g}", f"{_percent(old, new)}", *r_w))
+            rows.append((label, name, f"{old:.5g}", f"{new:.5g}", f"{_percent(old, new)}", *r_w))
         old, new = before["loss"], after["loss"]
         improved &= new < old
         rows.append(
             (
-                state,
+                label,
                 "total",
                 f"{old:.5g} ± {before['loss_error']:.1g}",
                 f"{new:.5g} ± {after['loss_error']:.1g}",
