@@ -228,5 +228,13 @@ def test_a_state_without_a_correction_is_refused(prior, tmp_path):
 def test_a_fresh_start_deletes_the_run_and_nothing_else(prior, tmp_path):
     trainer(prior, tmp_path).run()
     (tmp_path / "my_measurement.gr").write_text("precious")
+    (tmp_path / ".checkpoint.pt.123.partial").write_text("of a killed process")
     forget_run(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["my_measurement.gr"]
+
+
+def test_what_a_killed_process_had_half_written_goes_when_the_run_is_resumed(prior, tmp_path):
+    for name in (".checkpoint.pt.123.partial", ".trajectory_100K.h5.4.partial", ".mine.1.partial"):
+        (tmp_path / name).write_text("half")
+    trainer(prior, tmp_path)
+    assert [path.name for path in tmp_path.glob(".*")] == [".mine.1.partial"]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ocvf_lmp.errors import TrainingError
-from ocvf_lmp.files import write_atomically, write_text_atomically
+from ocvf_lmp.files import forget_partials, write_atomically, write_text_atomically
 from ocvf_lmp.fit.plan import StatePoint
 from ocvf_lmp.fit.progress import WindowRecord
 from ocvf_lmp.md.engine import Frame, OnFrame
@@ -32,6 +32,7 @@ FILES = (
 
 def forget_run(folder: Path) -> None:
     """Deletes what a training wrote in a folder, and nothing else that lies there."""
+    forget_partials(folder, FILES)
     for pattern in FILES:
         for path in folder.glob(pattern):
             path.unlink()
@@ -55,11 +56,13 @@ class Logbook:
         folder.mkdir(parents=True, exist_ok=True)
 
     def resume(self) -> dict[str, Any] | None:
-        """The last checkpoint, if there is one; later lines of the metrics are dropped.
+        """The last checkpoint, if there is one; what a killed run left after it is dropped.
 
         Raises:
             TrainingError: the checkpoint cannot be read.
         """
+        if self.writes:
+            forget_partials(self.folder, FILES)
         path = self.folder / CHECKPOINT
         if not path.is_file():
             return None
