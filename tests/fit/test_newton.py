@@ -164,7 +164,9 @@ def test_frames_are_used_once_and_solutions_within_reach_averaged(tmp_path):
         second = module.coefficients.detach().clone()
         module.coefficients.copy_(first)
     share = Frames(again, 1.0, 0.0)
-    newton.step(1, [(found, share.pooled([share], found, replace(PLAN, min_signal=0.0)), [share])])
+    estimate = share.pooled([share], found, replace(PLAN, min_signal=1e9))
+    assert not estimate.refusal  # of noise alone: that is what a solution looks like
+    newton.step(1, [(found, estimate, [share])])
     assert found.runs[0].ensemble is None
     assert not torch.allclose(first, second, rtol=1e-3)
     assert torch.allclose(module.coefficients.detach(), 0.5 * (first + second), rtol=1e-10)
