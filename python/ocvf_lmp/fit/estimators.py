@@ -113,7 +113,8 @@ class Frames:
         )
         shapes = {k: p.shape for k, p in site.model.correction.named_parameters()}
         refusal = found.refusal
-        if not refusal and found.signal_to_noise < plan.min_signal:
+        descends = plan.ansatz != "cevm"  # Newton's steps shrink with the misfit, and are averaged
+        if descends and not refusal and found.signal_to_noise < plan.min_signal:
             refusal = (
                 f"the gradient is {found.signal_to_noise:.2g} times its error: mostly noise;"
                 " sampling longer"
