@@ -8,7 +8,8 @@ from lmp_runs import needs_plugin
 
 from ocvf_lmp.errors import InputError, LammpsError, SimulationError
 from ocvf_lmp.lammps.cells import distorted_cell
-from ocvf_lmp.lammps.engine import LammpsEngine, overlay
+from ocvf_lmp.lammps.engine import LammpsEngine
+from ocvf_lmp.lammps.inputs import overlay
 from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.lammps.run import find_lammps
 from ocvf_lmp.md.engine import Twin
