@@ -24,7 +24,8 @@ TIMESTEP = 0.005 * SIGMA * (MASS * MVV2E / EPSILON) ** 0.5
 TEMPERATURE = 0.5 * EPSILON / KB
 PRESSURE = EPSILON / SIGMA**3 / BAR
 N_ATOMS = 32
-CELL = 2 * 4.0 ** (1.0 / 3.0) * SIGMA
+CELL = (N_ATOMS * 1.0776) ** (1.0 / 3.0) * SIGMA
+"""Edge of the cell that has the mean volume, Å."""
 SPECIES = torch.zeros(N_ATOMS, dtype=torch.long)
 
 
@@ -59,15 +60,20 @@ def parameters(p_damp_steps: int) -> NptParameters:
     )  # fmt: skip
 
 
-def start(params: NptParameters, seed: int) -> NptState:
-    """The fcc crystal with thermal momenta."""
+def fcc() -> torch.Tensor:
+    """Scaled positions of the crystal, (atoms, 3)."""
     corners = torch.tensor([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]).double()
     cells = torch.cartesian_prod(*[torch.arange(2).double()] * 3)
-    fractions = (cells[:, None] + corners).reshape(-1, 3) / 2
+    return (cells[:, None] + corners).reshape(-1, 3) / 2
+
+
+def start(params: NptParameters, seed: int) -> NptState:
+    """The fcc crystal at the mean volume, with thermal momenta of atoms and cell."""
     cell = CELL * torch.eye(3, dtype=torch.float64)
     noise = normal((N_ATOMS, 3), stream(seed, "momenta"))
+    cell_noise = normal((3, 3), stream(seed, "cell"))
     masses = torch.full((N_ATOMS,), MASS, dtype=torch.float64)
-    return initial_state(fractions @ cell, cell, masses, params, noise)
+    return initial_state(fcc() @ cell, cell, masses, params, noise, cell_noise)
 
 
 def observe(positions: torch.Tensor, cell: torch.Tensor) -> dict[str, torch.Tensor]:
