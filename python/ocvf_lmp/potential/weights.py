@@ -1,6 +1,8 @@
 """Potentials in files: a header that says what they are, and their weights.
 
-The file is read without running code from it (``torch.load(weights_only=True)``).
+The file is read without running code from it (``torch.load(weights_only=True)``). Priors of other
+people are in it with their architecture and weights; a calculator is only named, and not made when
+the file is read (see `CalculatorPrior.connect`).
 """
 
 import json
@@ -18,6 +20,9 @@ from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.composite import Corrected, Sum
 from ocvf_lmp.potential.dimenet import DimeNet
 from ocvf_lmp.potential.experts import Experts
+from ocvf_lmp.potential.foreign.calculator import CalculatorPrior
+from ocvf_lmp.potential.foreign.chgnet import ChgnetPrior
+from ocvf_lmp.potential.foreign.mace import MacePrior
 from ocvf_lmp.potential.repulsion import Repulsion
 
 FORMAT = "ocvf-lmp potential"
@@ -60,6 +65,8 @@ def describe(potential: nn.Module) -> dict[str, Any]:
             }
         case Sum():
             return {"type": "sum", "terms": [describe(term) for term in potential.terms]}
+        case MacePrior() | ChgnetPrior() | CalculatorPrior():
+            return potential.description()
         case _:
             raise ModelFileError(
                 f"expected a potential of this package, found {type(potential).__name__};"
@@ -83,6 +90,8 @@ def in_words(description: Mapping[str, Any], sizes: bool = False) -> str:
             return f"experts at {at} K ({in_words(experts[0], sizes)}{state})"
         case {"type": "sum", "terms": terms}:
             return " + ".join(in_words(term, sizes) for term in terms)
+        case {"type": "calculator", "factory": factory}:
+            return f"calculator {factory}"
         case {"type": "dimenet", "size": size} if sizes:
             return f"dimenet [{', '.join(f'{k} {v}' for k, v in size.items())}]"
         case {"type": kind}:
@@ -109,6 +118,14 @@ def construct(description: dict[str, Any]) -> nn.Module:
             return Corrected(construct(prior), construct(correction))
         case {"type": "sum", "terms": terms}:
             return Sum([construct(term) for term in terms])
+        case {"type": "mace", "config": config, "symbols": symbols, "head": head} as found:
+            prior = MacePrior(config, symbols, head)
+            prior.source = dict(found.get("source", {}))
+            return prior
+        case {"type": "chgnet", "arguments": arguments, "symbols": symbols}:
+            return ChgnetPrior(arguments, symbols)
+        case {"type": "calculator", "factory": factory, "arguments": arguments} as found:
+            return CalculatorPrior(factory, found["symbols"], arguments)
         case _:
             raise ModelFileError(
                 f"expected a known kind of potential, found {description.get('type')!r};"
