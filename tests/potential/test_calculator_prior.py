@@ -190,6 +190,7 @@ import sys
 import numpy as np
 import torch
 from argon import crystal
+from ase.build import bulk
 from ocvf_lmp.potential.foreign.calculator import calculator_prior
 from ocvf_lmp.system.structure import from_ase
 
@@ -205,6 +206,22 @@ for scale in (1.0, 1.01):
     found, expected = (b.mechanics(s.positions * scale, s.cell * scale, s.species)
                        for b in (ours, ases))
     print(*(float((a - b).abs().max() / b.abs().max()) for a, b in zip(found, expected)))
+
+salt = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+salt.rattle(0.1, seed=0)
+s = from_ase(salt, ("Cl", "Na"))
+commands = [
+    "set type 1 charge -1.0", "set type 2 charge 1.0", "pair_style born/coul/long 5.5",
+    "pair_coeff 1 1 0.158 0.317 3.17 72.4 145.4", "pair_coeff 1 2 0.211 0.317 2.755 6.99 8.68",
+    "pair_coeff 2 2 0.264 0.317 2.34 1.05 0.5", "kspace_style ewald 1e-8",
+]
+ions = calculator_prior(name, s.symbols, {"commands": commands, "symbols": list(s.symbols)})
+forces = ions.mechanics(s.positions, s.cell, s.species)[1]
+moved = torch.zeros_like(s.positions)
+moved[2, 1] = 1e-3
+ends = [float(ions.configuration_energy(s.positions + k * moved, s.cell, s.species))
+        for k in (1, -1)]
+print(float(forces[2, 1]), -(ends[0] - ends[1]) / 2e-3, len(ions._energies))
 """
 
 
@@ -219,7 +236,10 @@ def test_any_pair_style_of_lammps_is_a_black_box(root, tmp_path):
         timeout=120, check=False, env=os.environ | {"PYTHONPATH": path},
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
-    differences = np.loadtxt(found.stdout.splitlines())
-    assert differences.shape == (2, 3)
+    table = np.loadtxt(found.stdout.splitlines())
+    assert table.shape == (3, 3)
+    differences, of_ions = table[:2], table[2]
+    assert of_ions[0] == pytest.approx(of_ions[1], rel=1e-3)
+    assert abs(of_ions[0]) > 0.05
     assert (differences[:, :2] < 1e-12).all()
     assert (differences[:, 2] < 2e-7).all()  # LAMMPS' unit of pressure: 8e-8

@@ -5,8 +5,9 @@ Ours go in as translations between atoms that all sit at the origin of a unit la
 are then differentiable in the edge vectors, twice.
 
 Its angles go through an arc cosine whose argument is scaled by 1 - 1e-6, and have a kink, rounded
-over 1e-3 rad, at 180°: in crystals with straight bonds (Ti-O-Ti, O-Ti-O of a perovskite) second
-derivatives are large there, and time steps of 1 fs are wanted.
+over about 1e-3 rad, at 180°: where bonds are straight (Ti-O-Ti, O-Ti-O of a cubic perovskite)
+second derivatives, which the adjoint needs, are those of the rounding, not of the bond: 5.6 eV/Å²
+for titanium at the centre of its cage against 0.6 from forces 0.02 Å to either side.
 """
 
 from collections.abc import Mapping, Sequence

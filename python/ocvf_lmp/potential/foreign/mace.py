@@ -1,4 +1,4 @@
-"""MACE models as priors (Batatia et al., NeurIPS 2022; package mace-torch, 0.3.13 or newer).
+"""MACE models as priors (Batatia et al., NeurIPS 2022; package mace-torch, tested with 0.3.16).
 
 mace takes positions and shifts, and subtracts positions from one another to get its edge vectors.
 Ours go in as shifts between atoms that all sit at the origin: the energies are then differentiable
