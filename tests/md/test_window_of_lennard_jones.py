@@ -38,7 +38,14 @@ def test_windows_are_trusted_until_their_scatter_exceeds_the_response(lj):
         for window, results in found.items():
             results.append(
                 adjoint_gradient(
-                    model, lj.SPECIES, state, params, window, lj.observe, lj.loss, 5,
+                    model,
+                    lj.SPECIES,
+                    state,
+                    params,
+                    window,
+                    lj.observe,
+                    lj.loss,
+                    5,
                     lyapunov=exponent,
                 )  # fmt: skip
             )
