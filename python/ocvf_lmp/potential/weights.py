@@ -133,8 +133,6 @@ def construct(description: dict[str, Any]) -> nn.Module:
         case {"type": "pair series", "symbols": symbols, "terms": terms}:
             known = [PairTerm(**(term | {"powers": tuple(term["powers"])})) for term in terms]
             return PairSeries(symbols, known)
-        case {"type": "elsewhere", "symbols": symbols, "commands": commands}:
-            return Elsewhere(symbols, commands)
         case {"type": "experts", "experts": experts, "anchors": anchors, "width": width} as found:
             parts = [construct(expert) for expert in experts]
             return Experts(parts, anchors, width, found["temperature"], found["frozen"])
@@ -142,6 +140,14 @@ def construct(description: dict[str, Any]) -> nn.Module:
             return Corrected(construct(prior), construct(correction))
         case {"type": "sum", "terms": terms}:
             return Sum([construct(term) for term in terms])
+        case _:
+            return _construct_foreign(description)
+
+
+def _construct_foreign(description: dict[str, Any]) -> nn.Module:
+    match description:
+        case {"type": "elsewhere", "symbols": symbols, "commands": commands}:
+            return Elsewhere(symbols, commands)
         case {"type": "mace", "config": config, "symbols": symbols, "head": head} as found:
             prior = MacePrior(config, symbols, head)
             prior.source = dict(found.get("source", {}))
