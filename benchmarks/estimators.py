@@ -21,7 +21,7 @@ import torch
 
 from ocvf_lmp.allocator import keep_memory
 from ocvf_lmp.build.trainer import build_trainer
-from ocvf_lmp.config import load_config
+from ocvf_lmp.config.file import load_config
 from ocvf_lmp.fit.ensemble import sample
 from ocvf_lmp.fit.reweight import reweighted_gradient
 from ocvf_lmp.fit.site import Site

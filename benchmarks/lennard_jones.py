@@ -24,24 +24,26 @@ TIMESTEP = 0.005 * SIGMA * (MASS * MVV2E / EPSILON) ** 0.5
 TEMPERATURE = 0.5 * EPSILON / KB
 PRESSURE = EPSILON / SIGMA**3 / BAR
 N_ATOMS = 32
-CELL = 2 * 4.0 ** (1.0 / 3.0) * SIGMA
+CELL = (N_ATOMS * 1.0776) ** (1.0 / 3.0) * SIGMA
+"""Edge of the cell that has the mean volume, Å."""
 SPECIES = torch.zeros(N_ATOMS, dtype=torch.long)
 
 
 class LennardJones(nn.Module):
     """4 ε (σ/r)^12 - (σ/r)^6, tapered; the parameter is the depth in units of ε."""
 
-    cutoff, n_hops, symbols = OUTER, 1, ("Ar",)
+    n_hops, symbols = 1, ("Ar",)
 
-    def __init__(self, depth: float = 1.0) -> None:
+    def __init__(self, depth: float = 1.0, inner: float = INNER, outer: float = OUTER) -> None:
         super().__init__()
+        self.inner, self.cutoff = inner, outer
         self.depth = nn.Parameter(torch.tensor(depth, dtype=torch.float64))
 
     def atom_energies(self, edges, species, exchange=None):  # noqa: ANN001, ANN201
         """Energy of each atom, eV."""
         square = edges.vector.square().sum(dim=1)
         sixth = (SIGMA**2 / square) ** 3
-        x = ((square.sqrt() - INNER) / (OUTER - INNER)).clamp(0.0, 1.0)
+        x = ((square.sqrt() - self.inner) / (self.cutoff - self.inner)).clamp(0.0, 1.0)
         pair = 2.0 * EPSILON * (sixth * sixth - sixth) * (1 - x**3 * (10 - 15 * x + 6 * x * x))
         zero = torch.zeros(len(species), dtype=square.dtype)
         return self.depth * zero.index_add(0, edges.center, pair)
@@ -59,15 +61,20 @@ def parameters(p_damp_steps: int) -> NptParameters:
     )  # fmt: skip
 
 
-def start(params: NptParameters, seed: int) -> NptState:
-    """The fcc crystal with thermal momenta."""
+def fcc() -> torch.Tensor:
+    """Scaled positions of the crystal, (atoms, 3)."""
     corners = torch.tensor([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]).double()
     cells = torch.cartesian_prod(*[torch.arange(2).double()] * 3)
-    fractions = (cells[:, None] + corners).reshape(-1, 3) / 2
+    return (cells[:, None] + corners).reshape(-1, 3) / 2
+
+
+def start(params: NptParameters, seed: int) -> NptState:
+    """The fcc crystal at the mean volume, with thermal momenta of atoms and cell."""
     cell = CELL * torch.eye(3, dtype=torch.float64)
     noise = normal((N_ATOMS, 3), stream(seed, "momenta"))
+    cell_noise = normal((3, 3), stream(seed, "cell"))
     masses = torch.full((N_ATOMS,), MASS, dtype=torch.float64)
-    return initial_state(fractions @ cell, cell, masses, params, noise)
+    return initial_state(fcc() @ cell, cell, masses, params, noise, cell_noise)
 
 
 def observe(positions: torch.Tensor, cell: torch.Tensor) -> dict[str, torch.Tensor]:

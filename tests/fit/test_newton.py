@@ -8,6 +8,7 @@ import torch
 
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.ensemble import energies_of, ensemble_of
+from ocvf_lmp.fit.estimators import Frames
 from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.newton import Newton, _at, misfit, newton_step
@@ -141,7 +142,37 @@ def test_a_step_goes_no_further_than_the_frames_can_tell(tmp_path):
     part = part_of(found, frames(100, 9))
     Newton(experiment).solve(found, [part])
     moved = _at(part, found.model.correction.coefficients.detach(), KT)
-    assert 0.5 * (1.0 + PLAN.min_effective) <= moved.effective < 1.0
+    assert PLAN.min_effective <= moved.effective < 1.0
+
+
+def test_frames_are_used_once_and_solutions_within_reach_averaged(tmp_path):
+    """What one set of frames has told is told; further sets lower the noise."""
+    _, blank = site(pdf(), tmp_path)
+    sets = [part_of(blank, frames(200, seed)) for seed in (11, 12)]
+    wanted = 1e-4 * normal((6,), stream(13, "wanted"))
+    truth = _at(sets[0], wanted, KT)
+    target = pdf(simulated(blank, truth), density=float(averages([truth])["density"]))
+    experiment, found = site(target, tmp_path)
+    module, newton = found.model.correction, Newton(experiment)
+    newton.solve(found, [sets[0]])
+    first = module.coefficients.detach().clone()
+    found.runs[0].ensemble = object()
+    again = _at(sets[1], first, KT)  # as if sampled with the first solution
+    with torch.no_grad():
+        expected = Newton(experiment)
+        expected.solve(found, [again])
+        second = module.coefficients.detach().clone()
+        module.coefficients.copy_(first)
+    share = Frames(again, 1.0, 0.0)
+    estimate = share.pooled([share], found, replace(PLAN, min_signal=1e9))
+    assert not estimate.refusal  # of noise alone: that is what a solution looks like
+    newton.step(1, [(found, estimate, [share])])
+    assert found.runs[0].ensemble is None
+    assert not torch.allclose(first, second, rtol=1e-3)
+    assert torch.allclose(module.coefficients.detach(), 0.5 * (first + second), rtol=1e-10)
+    copy = Newton(experiment)
+    copy.restore(newton.as_dict())
+    assert copy.reached == {"100K": 2}
 
 
 def test_noise_is_not_fitted(tmp_path):

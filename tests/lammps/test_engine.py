@@ -7,8 +7,9 @@ import torch
 from lmp_runs import needs_plugin
 
 from ocvf_lmp.errors import InputError, LammpsError, SimulationError
-from ocvf_lmp.lammps.cells import distorted_cell, to_lower
-from ocvf_lmp.lammps.engine import LammpsEngine, overlay
+from ocvf_lmp.lammps.cells import distorted_cell
+from ocvf_lmp.lammps.engine import LammpsEngine
+from ocvf_lmp.lammps.inputs import overlay
 from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.lammps.run import find_lammps
 from ocvf_lmp.md.engine import Twin
@@ -22,6 +23,7 @@ from ocvf_lmp.potential.dimenet import DimeNet
 from ocvf_lmp.potential.elsewhere import Elsewhere
 from ocvf_lmp.potential.repulsion import Repulsion
 from ocvf_lmp.seeding import normal, stream
+from ocvf_lmp.system.cell import lower_triangular
 from ocvf_lmp.system.neighbors import build_neighbors
 from ocvf_lmp.units import NKTV2P
 
@@ -44,16 +46,6 @@ def start(params):
     return s, initial_state(s.positions @ turn, s.cell @ turn, s.masses, params, noise)
 
 
-def test_a_cell_becomes_lower_triangular_by_a_rotation():
-    cell = distorted_cell(SYMBOLS, (2, 2, 2), 1).cell
-    turn = torch.linalg.qr(normal((3, 3), stream(7, "turn")))[0]
-    turn = turn * torch.linalg.det(turn)
-    lower, rotation = to_lower(cell @ turn)
-    assert torch.allclose(lower, cell, atol=1e-12)
-    assert torch.allclose(cell @ turn @ rotation, lower, atol=1e-12)
-    assert float(torch.linalg.det(rotation)) == pytest.approx(1.0)
-
-
 @needs_plugin
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_lammps_runs_the_trajectory_of_the_twin_at_constant_volume(ranks):
@@ -68,7 +60,7 @@ def test_lammps_runs_the_trajectory_of_the_twin_at_constant_volume(ranks):
         seen[name] = frames, end
     twin, lmp = seen["twin"], seen["lmp"]
     assert [frame.step for frame in lmp[0]] == [5, 10, 15, 20]
-    _, rotation = to_lower(state.cell)
+    _, rotation = lower_triangular(state.cell)
     for ours, theirs in zip(twin[0], lmp[0], strict=True):
         assert torch.allclose(ours.positions @ rotation, theirs.positions, atol=1e-6)
         assert theirs.energy == pytest.approx(ours.energy, rel=1e-8)
@@ -97,7 +89,7 @@ def test_the_frames_of_a_barostat_are_consistent(mode):
         assert bool((kinetic.diagonal() > 0).all())
         assert float(off.abs().max()) < float(kinetic.diagonal().max())
     assert torch.equal(end.cell, frames[-1].cell)
-    assert not torch.equal(end.cell, to_lower(state.cell)[0])
+    assert not torch.equal(end.cell, lower_triangular(state.cell)[0])
 
 
 @needs_plugin

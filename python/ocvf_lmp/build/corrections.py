@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from ocvf_lmp.config import ExperimentConfig
+from ocvf_lmp.config.schema import ExperimentConfig
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.plan import StatePoint
 from ocvf_lmp.fit.targets import PdfTarget

@@ -3,16 +3,18 @@
 import logging
 from functools import cache
 
-from ocvf_lmp.config import (
+from ocvf_lmp.config.schema import (
     ExperimentConfig,
     LatticeTargetConfig,
     PdfTargetConfig,
     StateConfig,
+    StressTargetConfig,
 )
 from ocvf_lmp.errors import DataError, InputError
 from ocvf_lmp.fit.load_targets import load_pdf_target
 from ocvf_lmp.fit.objective import NamedTarget
 from ocvf_lmp.fit.plan import StatePoint
+from ocvf_lmp.fit.stress import StressTarget
 from ocvf_lmp.fit.targets import LatticeTarget
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.system.cell import heights
@@ -71,7 +73,7 @@ def build_state(config: ExperimentConfig, state: StateConfig, structure: Structu
 def _target(
     state: StateConfig,
     number: int,
-    entry: PdfTargetConfig | LatticeTargetConfig,
+    entry: PdfTargetConfig | LatticeTargetConfig | StressTargetConfig,
     structure: Structure,
 ) -> NamedTarget:
     if isinstance(entry, LatticeTargetConfig):
@@ -86,6 +88,9 @@ def _target(
             source=entry.source,
         )
         return NamedTarget(f"lattice{number}" if number else "lattice", target)
+    if isinstance(entry, StressTargetConfig):
+        target = StressTarget(entry.pressure_tensor, entry.error, entry.weight, entry.source)
+        return NamedTarget(f"stress{number}" if number else "stress", target)
     composition = {
         s: float((structure.species == k).sum()) for k, s in enumerate(structure.symbols)
     }

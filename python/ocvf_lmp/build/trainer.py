@@ -13,7 +13,8 @@ from ocvf_lmp.build.corrections import build_corrections
 from ocvf_lmp.build.engine import build_engine
 from ocvf_lmp.build.prior import build_prior
 from ocvf_lmp.build.states import build_state, build_structure
-from ocvf_lmp.config import ExperimentConfig, dump_config
+from ocvf_lmp.config.file import dump_config
+from ocvf_lmp.config.schema import ExperimentConfig
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.files import write_text_atomically
 from ocvf_lmp.fit.experiment import Experiment

@@ -1,6 +1,7 @@
 """Frames of an equilibrium run, kept so that averages under other parameters can be had of them."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -93,6 +94,7 @@ def sample(
     every: int,
     observe: Observe,
     on_frame: OnFrame = lambda frame: None,
+    of_frame: Callable[[Frame], dict[str, torch.Tensor]] = lambda frame: {},
 ) -> tuple[Ensemble, NptState]:
     """Samples an ensemble.
 
@@ -107,6 +109,7 @@ def sample(
         every: steps between frames.
         observe: observables of a frame.
         on_frame: told of every frame.
+        of_frame: further observables of a frame, of what the engine knows of it.
 
     Returns:
         The ensemble and the final state.
@@ -117,10 +120,12 @@ def sample(
     """
     positions: list[torch.Tensor] = []
     cells: list[torch.Tensor] = []
+    further: list[dict[str, torch.Tensor]] = []
 
     def keep(frame: Frame) -> None:
         positions.append(frame.positions)
         cells.append(frame.cell)
+        further.append(of_frame(frame))
         on_frame(frame)
 
     end = engine.run(potential, species, state, params, n_steps, every, keep)
@@ -130,4 +135,6 @@ def sample(
             " lengthen the run"
         )
     x, h = torch.stack(positions), torch.stack(cells)
-    return ensemble_of(x, h, energies_of(part, species, x, h), observe), end
+    found = ensemble_of(x, h, energies_of(part, species, x, h), observe)
+    more = {name: torch.stack([f[name] for f in further]) for name in further[0]}
+    return replace(found, observables=found.observables | more), end

@@ -22,6 +22,7 @@ from ocvf_lmp.fit.plan import TrainingPlan
 from ocvf_lmp.fit.progress import Progress
 from ocvf_lmp.fit.reweight import Fluctuations, averages, fluctuations, pooled_gradient, weights_of
 from ocvf_lmp.fit.site import Run, Site
+from ocvf_lmp.fit.stress import with_part, without_part
 from ocvf_lmp.md.adjoint import adjoint_gradient
 from ocvf_lmp.md.engine import Frame
 from ocvf_lmp.md.horizon import Horizon
@@ -112,7 +113,8 @@ class Frames:
         )
         shapes = {k: p.shape for k, p in site.model.correction.named_parameters()}
         refusal = found.refusal
-        if not refusal and found.signal_to_noise < plan.min_signal:
+        descends = plan.ansatz != "cevm"  # Newton's steps shrink with the misfit, and are averaged
+        if descends and not refusal and found.signal_to_noise < plan.min_signal:
             refusal = (
                 f"the gradient is {found.signal_to_noise:.2g} times its error: mostly noise;"
                 " sampling longer"
@@ -180,10 +182,15 @@ def by_fluctuations(
             run.ensemble, run.state = sample(
                 experiment.engine, site.model, correction, species,  # pyright: ignore
                 relaxed, params, length, plan.sample_every, site.objective.observe, on_frame,
+                site.objective.of_frame,
             )  # fmt: skip
+            if site.objective.with_pressure:
+                run.ensemble = without_part(correction, species, run.ensemble)
         run.steps += sampled
     assert run.ensemble is not None
     found = fluctuations(correction, species, run.ensemble, params.temperature)  # pyright: ignore
+    if site.objective.with_pressure:
+        found = with_part(correction, species, run.ensemble, found)
     return Frames(found, sampled * params.timestep, time.perf_counter() - start)
 
 

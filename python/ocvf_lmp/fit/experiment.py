@@ -8,6 +8,7 @@ from torch import nn
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
+from ocvf_lmp.fit.stress import StressTarget
 from ocvf_lmp.md.engine import Engine, Twin
 
 
@@ -26,7 +27,8 @@ class Experiment:
         engine: who runs the dynamics.
 
     Raises:
-        InputError: a state without a correction, two of the same name, or nothing to train on.
+        InputError: a state without a correction, two of the same name, nothing to train on, or a
+            target that the estimator cannot see.
     """
 
     prior: nn.Module
@@ -46,4 +48,10 @@ class Experiment:
         if all(point.held_out for point in self.states):
             raise InputError(
                 "expected at least one state to train on, found every one held out; train on one"
+            )
+        targets = [t.target for point in self.states for t in point.targets]
+        if self.plan.estimator == "adjoint" and any(isinstance(t, StressTarget) for t in targets):
+            raise InputError(
+                "expected targets that are functions of the configuration for the estimator"
+                " adjoint, found a stress; set training.estimator: reweight"
             )

@@ -11,7 +11,10 @@ is the most probable one under the prior measure (Gull and Daniell 1978; Cesari,
 2018): noise is not fitted.
 
 ΔH is linear in c, so the energies of all frames are known at any c: Newton's steps are iterated on
-the frames at hand, as far as enough of them still count; then new frames are sampled.
+the frames at hand, as far as enough of them still count; then new frames are sampled, since the old
+ones have nothing more to say. Once a solution lies within reach of its frames, the solutions of
+further epochs differ by the noise of their frames alone: from there on their mean is taken
+(Robbins and Monro 1951; Polyak and Juditsky 1992).
 """
 
 import math
@@ -51,6 +54,7 @@ class Newton:
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment, self.plan = experiment, experiment.plan
+        self.reached: dict[str, int] = {}  # solutions that a state's coefficients are a mean of
         modules = [experiment.corrections[p.name] for p in experiment.states if not p.held_out]
         if len({id(m) for m in modules}) < len(modules) or not all(
             isinstance(m, PairSeries) for m in modules
@@ -72,13 +76,15 @@ class Newton:
             site.restraint(estimate.norm)
             parts = [share.found for share in shares if isinstance(share, Frames)]
             self.solve(site, parts)
+            for run in site.runs:
+                run.ensemble = None
 
     def solve(self, site: Site, parts: Sequence[Fluctuations]) -> None:
         """Moves a state's coefficients as far as its frames can tell."""
         module: PairSeries = site.model.correction  # pyright: ignore
         kt = KB * site.point.params.temperature
         start = module.coefficients.detach().clone()
-        here, limit = start, 0.5 * (1.0 + self.plan.min_effective)
+        here, limit = start, self.plan.min_effective
         for _ in range(MAX_STEPS):
             now = [_at(part, here - start, kt) for part in parts]
             step = newton_step(site, now, here, kt)
@@ -86,15 +92,19 @@ class Newton:
             here = here + length * step
             if length < 1.0 or float(step.norm()) < 1e-3 * float(here.norm()):
                 break
+        name = site.point.name
+        number = self.reached.get(name, 0) + 1 if length == 1.0 else 0
+        self.reached[name] = number
         with torch.no_grad():
-            module.coefficients.copy_(here)
+            module.coefficients.copy_(start + (here - start) / max(number, 1))
 
     def as_dict(self) -> dict[str, Any]:
-        """Nothing but the coefficients themselves, which the trainer keeps."""
-        return {}
+        """How many solutions the present coefficients are the mean of, by state."""
+        return {"reached": dict(self.reached)}
 
     def restore(self, saved: dict[str, Any]) -> None:
         """See `Optimiser`."""
+        self.reached = dict(saved["reached"])
 
 
 def _longest(parts: Sequence[Fluctuations], step: Tensor, kt: float, limit: float) -> float:

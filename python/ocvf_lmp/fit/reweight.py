@@ -15,7 +15,7 @@ somebody can sample with.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -96,6 +96,8 @@ class Fluctuations:
         slopes: ∂U/∂θ of the frames by the name of the parameter, (frames, its size).
         weights: normalised, (frames,), float64.
         effective: share of the frames that count.
+        explicit: <∂O/∂θ> of the observables that contain θ themselves, by the names of observable
+            and parameter, (components, size).
     """
 
     observables: dict[str, torch.Tensor]
@@ -103,6 +105,7 @@ class Fluctuations:
     slopes: dict[str, torch.Tensor]
     weights: torch.Tensor
     effective: float
+    explicit: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
 
     @property
     def n_frames(self) -> int:
@@ -267,7 +270,11 @@ class _Taking:
         centred = weights * (share - (weights * share).sum())
         # the mean is taken from the same frames: n/(n-1) for equal weights
         factor = -beta / (1.0 - float(weights.square().sum()))
-        return {k: factor * centred @ v for k, v in part.slopes.items()}
+        found = {k: factor * centred @ v for k, v in part.slopes.items()}
+        for name, rows in part.explicit.items():
+            if name in slopes:
+                found = {k: v + slopes[name].flatten() @ rows[k] for k, v in found.items()}
+        return found
 
 
 def _without(part: Fluctuations, block: torch.Tensor) -> Fluctuations:

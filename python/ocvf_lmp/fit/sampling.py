@@ -80,7 +80,8 @@ def measure(
     def observer(frame: Frame) -> None:
         block = min(len(rows) * N_BLOCKS // n_frames, N_BLOCKS - 1)
         counts[block] += 1
-        for name, value in objective.observe(frame.positions, frame.cell).items():
+        seen = objective.observe(frame.positions, frame.cell) | objective.of_frame(frame)
+        for name, value in seen.items():
             total = sums[block].get(name)
             sums[block][name] = value if total is None else total + value
         parameters = lattice_parameters(frame.cell, objective.repeat)

@@ -16,7 +16,9 @@ import torch
 
 from ocvf_lmp.arrays import Species
 from ocvf_lmp.errors import InputError
+from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.md.horizon import Horizon, horizon
+from ocvf_lmp.md.lyapunov import Lyapunov
 from ocvf_lmp.md.mechanics import Mechanics
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.rollout import Limits, rollout
@@ -74,6 +76,7 @@ def adjoint_gradient(
     skin: float = 0.5,
     limits: Limits | None = None,
     progress: Progress | None = None,
+    lyapunov: Lyapunov | None = None,
 ) -> AdjointResult:
     """Gradient of a loss of averaged observables with respect to the potential's parameters.
 
@@ -92,9 +95,11 @@ def adjoint_gradient(
         limits: of physical ground.
         progress: called after each step, with its number, of the ``forward`` and of the
             ``backward`` pass.
+        lyapunov: exponent of a longer run, which tells the horizon better than one window can.
 
     Raises:
-        InputError: no frame would be sampled, or a loss that does not depend on the observables.
+        InputError: no frame would be sampled, a loss that does not depend on the observables, or a
+            potential with a term that cannot be differentiated twice.
         SimulationError: the run left physical ground.
     """
     first = sample_every if first_sample is None else first_sample
@@ -104,6 +109,7 @@ def adjoint_gradient(
             f" {sample_every}, first_sample {first}, anchor_every {anchor_every}; lengthen the"
             " window or sample earlier"
         )
+    ForceField(potential, species, skin).refuse_graph()  # now, not after the way forward
     sampled = range(first, n_steps + 1, sample_every)
     recorder = _Recorder(observe, sampled, anchor_every)
     state = state.map(torch.Tensor.detach)
@@ -130,7 +136,7 @@ def adjoint_gradient(
         final_state=end.state,
         initial_gradient=walk.cotangent,
         adjoint_norm=norms,
-        horizon=horizon(norms, params.timestep),
+        horizon=horizon(norms, params.timestep, lyapunov=lyapunov),
         round_trip=walk.round_trip,
     )
 

@@ -1,6 +1,8 @@
 """Potentials in files: a header that says what they are, and their weights.
 
-The file is read without running code from it (``torch.load(weights_only=True)``).
+The file is read without running code from it (``torch.load(weights_only=True)``). Priors of other
+people are in it with their architecture and weights; a calculator is only named, and not made when
+the file is read (see `CalculatorPrior.connect`).
 """
 
 import json
@@ -19,6 +21,9 @@ from ocvf_lmp.potential.composite import Corrected, Sum
 from ocvf_lmp.potential.dimenet import DimeNet
 from ocvf_lmp.potential.elsewhere import Elsewhere
 from ocvf_lmp.potential.experts import Experts
+from ocvf_lmp.potential.foreign.calculator import CalculatorPrior
+from ocvf_lmp.potential.foreign.chgnet import ChgnetPrior
+from ocvf_lmp.potential.foreign.mace import MacePrior
 from ocvf_lmp.potential.pair_series import PairSeries, PairTerm
 from ocvf_lmp.potential.repulsion import Repulsion
 
@@ -74,6 +79,8 @@ def describe(potential: nn.Module) -> dict[str, Any]:
             }
         case Sum():
             return {"type": "sum", "terms": [describe(term) for term in potential.terms]}
+        case MacePrior() | ChgnetPrior() | CalculatorPrior():
+            return potential.description()
         case _:
             raise ModelFileError(
                 f"expected a potential of this package, found {type(potential).__name__};"
@@ -97,6 +104,8 @@ def in_words(description: Mapping[str, Any], sizes: bool = False) -> str:
             return f"experts at {at} K ({in_words(experts[0], sizes)}{state})"
         case {"type": "sum", "terms": terms}:
             return " + ".join(in_words(term, sizes) for term in terms)
+        case {"type": "calculator", "factory": factory}:
+            return f"calculator {factory}"
         case {"type": "dimenet", "size": size} if sizes:
             return f"dimenet [{', '.join(f'{k} {v}' for k, v in size.items())}]"
         case {"type": "pair series", "terms": terms}:
@@ -133,6 +142,14 @@ def construct(description: dict[str, Any]) -> nn.Module:
             return Corrected(construct(prior), construct(correction))
         case {"type": "sum", "terms": terms}:
             return Sum([construct(term) for term in terms])
+        case {"type": "mace", "config": config, "symbols": symbols, "head": head} as found:
+            prior = MacePrior(config, symbols, head)
+            prior.source = dict(found.get("source", {}))
+            return prior
+        case {"type": "chgnet", "arguments": arguments, "symbols": symbols}:
+            return ChgnetPrior(arguments, symbols)
+        case {"type": "calculator", "factory": factory, "arguments": arguments} as found:
+            return CalculatorPrior(factory, found["symbols"], arguments)
         case _:
             raise ModelFileError(
                 f"expected a known kind of potential, found {description.get('type')!r};"

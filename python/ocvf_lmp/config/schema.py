@@ -1,12 +1,10 @@
 """The configuration of a top-down training: what a YAML file may say, with units and ranges."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from ocvf_lmp.errors import InputError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -31,14 +29,20 @@ class SampleConfig(_Strict):
 
 
 class LammpsPriorConfig(_Strict):
-    """A prior that is a pair style of LAMMPS; LAMMPS has to sample then."""
+    """A prior that only LAMMPS knows, which has to sample then."""
 
     lammps: str = Field(
-        min_length=1, description="its commands pair_style and pair_coeff, one a line"
+        min_length=1, description="pair_style and pair_coeff, one a line; or the file of an input"
     )
     symbols: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         ("Ba", "Ti", "O"), description="of the atom types, in their order"
     )
+
+    @property
+    def input_file(self) -> Path | None:
+        """The input, where it is one."""
+        commands = re.search(r"^\s*pair_style\s", self.lammps, re.MULTILINE)
+        return None if commands else Path(self.lammps.strip())
 
 
 class SamplerConfig(_Strict):
@@ -107,6 +111,17 @@ class LatticeTargetConfig(_Strict):
     source: str = ""
 
 
+class StressTargetConfig(_Strict):
+    """The pressure tensor of the sample, for `dynamics.mode: fixed` at a measured cell."""
+
+    pressure_tensor: tuple[float, float, float, float, float, float] = Field(
+        description="xx, yy, zz, yz, xz, xy, bar"
+    )
+    error: Positive = Field(500.0, description="bar")
+    weight: Positive = 1.0
+    source: str = ""
+
+
 class StateConfig(_Strict):
     """One temperature and pressure, and what the experiment says there."""
 
@@ -114,7 +129,9 @@ class StateConfig(_Strict):
     pressure: float = Field(1.0, description="bar")
     weight: Positive = 1.0
     held_out: bool = Field(False, description="never trained on; watched, to stop in time")
-    targets: Annotated[list[PdfTargetConfig | LatticeTargetConfig], Field(min_length=1)]
+    targets: Annotated[
+        list[PdfTargetConfig | LatticeTargetConfig | StressTargetConfig], Field(min_length=1)
+    ]
 
 
 class TrainingConfig(_Strict):
@@ -172,7 +189,7 @@ class ExperimentConfig(_Strict):
     )
     threads: Annotated[int, Field(ge=0)] = Field(0, description="of torch in each; 0: one")
     prior: Path | LammpsPriorConfig = Field(
-        description="file of H_o, relative to the configuration; or a pair style of LAMMPS"
+        description="file of H_o, relative to the configuration; or what LAMMPS knows"
     )
     sample: SampleConfig = Field(default_factory=lambda: SampleConfig.model_validate({}))
     correction: CorrectionConfig = Field(
@@ -195,96 +212,3 @@ class ExperimentConfig(_Strict):
         if all(s.held_out for s in self.states):
             raise ValueError("every state is held out; train on at least one")
         return self
-
-
-def load_config(
-    path: Path, quick: bool = False, changes: dict[str, Any] | None = None
-) -> ExperimentConfig:
-    """Reads and checks a configuration; paths in it become absolute.
-
-    Args:
-        path: YAML file.
-        quick: apply the file's own `quick` section.
-        changes: further changes, nested as in the file.
-
-    Raises:
-        InputError: the file is missing or malformed, or a value is unknown or out of range.
-    """
-    if not path.is_file():
-        raise InputError(
-            f"expected a configuration in {path}, found no such file; run from the project's root"
-            " or name the file: ocvf-lmp train CONFIG"
-        )
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as reason:
-        raise InputError(
-            f"expected YAML in {path}, found: {reason}; correct the syntax"
-        ) from reason
-    if not isinstance(content, dict):
-        raise InputError(f"expected a mapping in {path}, found {type(content).__name__}")
-    if quick:
-        content = _merge(content, content.get("quick", {}))
-    content = _merge(content, changes or {})
-    try:
-        config = ExperimentConfig.model_validate(content)
-    except ValidationError as reason:
-        raise InputError(_explain(path, reason)) from reason
-    return _with_absolute_paths(config, path.resolve().parent)
-
-
-def dump_config(config: ExperimentConfig) -> str:
-    """The resolved configuration as YAML."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        inner = merged.get(key)
-        both = isinstance(inner, dict) and isinstance(value, dict)
-        merged[key] = _merge(inner, value) if both else value  # pyright: ignore
-    return merged
-
-
-def _explain(path: Path, reason: ValidationError) -> str:
-    lines = []
-    for problem in reason.errors():
-        place = ".".join(str(x) for x in problem["loc"] if not str(x).endswith("Config"))
-        found = problem.get("input")
-        shown = "" if isinstance(found, dict | list) else f" (found {found!r})"
-        lines.append(f"{place or 'the file'}: {problem['msg']}{shown}")
-    return (
-        f"expected a valid configuration in {path}, found: " + "; ".join(lines) + ". Correct these"
-        " entries; inputs/bto.yaml shows all that exist"
-    )
-
-
-def _with_absolute_paths(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
-    def absolute(path: Path | None) -> Path | None:
-        return None if path is None else (folder / path).resolve()
-
-    states = [
-        state.model_copy(
-            update={
-                "targets": [
-                    t.model_copy(update={"pdf": absolute(t.pdf)})
-                    if isinstance(t, PdfTargetConfig)
-                    else t
-                    for t in state.targets
-                ]
-            }
-        )
-        for state in config.states
-    ]
-    sample = config.sample.model_copy(update={"structure": absolute(config.sample.structure)})
-    prior = config.prior
-    if isinstance(prior, LammpsPriorConfig):  # LAMMPS runs in a folder of its own
-        lines = [
-            " ".join(str(absolute(Path(w))) if (folder / w).is_file() else w for w in line.split())
-            for line in prior.lammps.splitlines()
-        ]
-        prior = prior.model_copy(update={"lammps": "\n".join(lines)})
-    else:
-        prior = absolute(prior)
-    return config.model_copy(update={"prior": prior, "sample": sample, "states": states})
