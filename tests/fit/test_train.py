@@ -80,12 +80,16 @@ REWEIGHT = replace(PLAN, estimator="reweight", sampling=32, sample_every=2, rela
 
 
 @pytest.mark.parametrize(
-    ("killed_after", "plan"), [(1, PLAN), (2, PLAN), (4, PLAN), (3, REWEIGHT), (4, REWEIGHT)]
+    ("killed_after", "plan"),
+    [(1, PLAN), (2, PLAN), (4, PLAN), (8, PLAN), (3, REWEIGHT), (4, REWEIGHT)],
 )
 def test_a_killed_run_resumes_to_the_same_parameters(
     prior, tmp_path, killed_after, plan, monkeypatch
 ):
-    """Killed right after the n-th checkpoint: equilibration, measurement, first epoch ..."""
+    """Killed right after the n-th checkpoint.
+
+    Equilibration, measurement, its pooling, three epochs, relaxation, measurement, its pooling.
+    """
     whole = trainer(prior, tmp_path / "whole", plan=plan)
     whole.run()
     saved = 0

@@ -97,8 +97,8 @@ class Trainer:
         """Measures in all runs at a stage, and pools what the runs of a state have found."""
         self._bring(stage, Measure(f"{when} training: measuring", after))
         for site in self.sites:
-            if any(run.measured is None for run in site.runs):
-                continue
+            if any(run.measured is None or run.stage != after for run in site.runs):
+                continue  # or measured after training, by a run that was killed then and resumed
             found = pool_measurements([run.measured for run in site.runs if run.measured])
             site.pooled = found.means
             site.relaxation = cell_memory(found)
