@@ -8,7 +8,8 @@ from lmp_runs import needs_plugin
 
 from ocvf_lmp.errors import InputError, LammpsError, SimulationError
 from ocvf_lmp.lammps.cells import distorted_cell
-from ocvf_lmp.lammps.engine import LammpsEngine, overlay
+from ocvf_lmp.lammps.engine import LammpsEngine
+from ocvf_lmp.lammps.inputs import overlay
 from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.lammps.run import find_lammps
 from ocvf_lmp.md.engine import Twin
@@ -122,7 +123,8 @@ def test_a_prior_of_lammps_under_the_correction(tmp_path):
 
 
 @needs_plugin
-def test_what_goes_wrong_in_lammps_is_told():
+def test_what_goes_wrong_in_lammps_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # failed runs leave their folders
     params = NptParameters(temperature=300.0, mode="fixed")
     structure, state = start(params)
     broken = LammpsEngine(find_lammps(), prior=["pair_style no/such/style"])

@@ -13,12 +13,13 @@ def build_engine(config: ExperimentConfig, prior: Prior) -> Engine:
 
     Raises:
         LammpsError: there is no LAMMPS.
-        InputError: the twin cannot evaluate the prior, or the estimator needs the twin.
+        InputError: the twin cannot evaluate the prior, the estimator needs the twin, or LAMMPS
+            cannot be given the input of the prior.
     """
     sampler, twin = config.sampler, config.sampler.engine == "twin"
-    if twin and prior.commands:
+    if twin and prior.in_lammps:
         raise InputError(
-            "expected LAMMPS to sample a prior that is one of its pair styles, found the twin; set"
+            "expected LAMMPS to sample a prior that only LAMMPS knows, found the twin; set"
             " sampler: {engine: lammps}"
         )
     if config.training.estimator == "adjoint" and not twin:
@@ -29,4 +30,4 @@ def build_engine(config: ExperimentConfig, prior: Prior) -> Engine:
     if twin:
         return Twin()
     lammps = find_lammps(sampler.lmp, sampler.arguments)
-    return LammpsEngine(lammps, sampler.ranks, sampler.precision, prior.commands)
+    return LammpsEngine(lammps, sampler.ranks, sampler.precision, prior.in_lammps)

@@ -97,7 +97,8 @@ def _with_absolute_paths(config: ExperimentConfig, folder: Path) -> ExperimentCo
             " ".join(str(absolute(Path(w))) if (folder / w).is_file() else w for w in line.split())
             for line in prior.lammps.splitlines()
         ]
-        prior = prior.model_copy(update={"lammps": "\n".join(lines)})
+        whole = "\n".join(lines) if prior.input_file is None else str(absolute(prior.input_file))
+        prior = prior.model_copy(update={"lammps": whole})
     else:
         prior = absolute(prior)
     return config.model_copy(update={"prior": prior, "sample": sample, "states": states})

@@ -1,5 +1,6 @@
 """The configuration of a top-down training: what a YAML file may say, with units and ranges."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,14 +29,20 @@ class SampleConfig(_Strict):
 
 
 class LammpsPriorConfig(_Strict):
-    """A prior that is a pair style of LAMMPS; LAMMPS has to sample then."""
+    """A prior that only LAMMPS knows, which has to sample then."""
 
     lammps: str = Field(
-        min_length=1, description="its commands pair_style and pair_coeff, one a line"
+        min_length=1, description="pair_style and pair_coeff, one a line; or the file of an input"
     )
     symbols: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         ("Ba", "Ti", "O"), description="of the atom types, in their order"
     )
+
+    @property
+    def input_file(self) -> Path | None:
+        """The input, where it is one."""
+        commands = re.search(r"^\s*pair_style\s", self.lammps, re.MULTILINE)
+        return None if commands else Path(self.lammps.strip())
 
 
 class SamplerConfig(_Strict):
@@ -182,7 +189,7 @@ class ExperimentConfig(_Strict):
     )
     threads: Annotated[int, Field(ge=0)] = Field(0, description="of torch in each; 0: one")
     prior: Path | LammpsPriorConfig = Field(
-        description="file of H_o, relative to the configuration; or a pair style of LAMMPS"
+        description="file of H_o, relative to the configuration; or what LAMMPS knows"
     )
     sample: SampleConfig = Field(default_factory=lambda: SampleConfig.model_validate({}))
     correction: CorrectionConfig = Field(

@@ -1,12 +1,15 @@
 """LAMMPS as the engine that samples for training: any size, any number of ranks, its own fix npt.
 
 Every run is a process of its own, with the model as it is now: written as a model file, loaded by
-``pair_style mliap unified``, as in production. The prior may also be a pair style of LAMMPS; then
-the model file holds the correction alone, laid over it by ``pair_style hybrid/overlay``.
+``pair_style mliap unified``, as in production. The prior may also be a pair style of LAMMPS, or a
+whole input of the user's (`lammps.inputs`); then the model file holds the correction alone, laid
+over it by ``pair_style hybrid/overlay``.
 """
 
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -17,9 +20,10 @@ from ocvf_lmp.errors import InputError, LammpsError, SimulationError
 from ocvf_lmp.lammps.cells import write_data
 from ocvf_lmp.lammps.frames import read_frames, read_thermo
 from ocvf_lmp.lammps.gate import VARIABLE
+from ocvf_lmp.lammps.inputs import atom_style_of, generated_input, variables_of
 from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.lammps.model_header import ModelHeader
-from ocvf_lmp.lammps.parity import SKIN, needs_ghosts
+from ocvf_lmp.lammps.parity import needs_ghosts
 from ocvf_lmp.lammps.run import Lammps, run_lammps
 from ocvf_lmp.md.engine import Frame, OnFrame
 from ocvf_lmp.md.parameters import NptParameters
@@ -30,30 +34,8 @@ from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.system.cell import lower_triangular, volume
 from ocvf_lmp.system.structure import Structure
 
-BAROSTATS = {"flexible": "tri", "orthogonal": "aniso", "isotropic": "iso"}
 LARGEST_RATIO = 1.5
 """Factor by which the volume may grow or shrink in a run."""
-
-_INPUT = """\
-units metal
-atom_style atomic
-boundary p p p
-box tilt large
-read_data start.data
-{interactions}
-neighbor {skin} bin
-neigh_modify every 1 delay 0 check yes
-{comm_modify}
-timestep {timestep!r}
-fix motion all {ensemble}
-thermo {every}
-thermo_style custom step temp pe pxx pyy pzz pxy pxz pyz
-thermo_modify format float %.15g
-dump frames all custom {every} frames.dump id type xu yu zu
-dump_modify frames sort id format float %.15g
-run {n_steps}
-write_dump all custom last.dump id type xu yu zu vx vy vz modify sort id format float %.17g
-"""
 
 
 class LammpsEngine:
@@ -64,8 +46,12 @@ class LammpsEngine:
         ranks: MPI ranks of each run.
         precision: in which LAMMPS evaluates the model.
         prior: the LAMMPS commands ``pair_style`` and ``pair_coeff`` of a prior that is one of
-            LAMMPS' own; empty: the prior is in the model.
+            LAMMPS' own, or the path of an input that runs it (see `lammps.inputs`); empty: the
+            prior is in the model.
         timeout: for each run, s.
+
+    Raises:
+        InputError: an input that cannot be used.
     """
 
     def __init__(
@@ -73,11 +59,14 @@ class LammpsEngine:
         lammps: Lammps,
         ranks: int = 1,
         precision: str = "float64",
-        prior: Sequence[str] = (),
+        prior: Sequence[str] | Path = (),
         timeout: float | None = None,
     ) -> None:
         self.lammps, self.ranks, self.precision = lammps, ranks, precision
-        self.prior, self.timeout = tuple(prior), timeout
+        self.input_file = prior.absolute() if isinstance(prior, Path) else None
+        self.commands = () if isinstance(prior, Path) else tuple(prior)
+        self.atom_style = atom_style_of(self.input_file) if self.input_file else "atomic"
+        self.timeout = timeout
         self.ghosts = needs_ghosts(lammps)
 
     def run(
@@ -101,20 +90,23 @@ class LammpsEngine:
         environment = {}
         if experts_of(potential) is not None:  # pyright: ignore
             environment[VARIABLE] = repr(params.temperature)
-        with tempfile.TemporaryDirectory(prefix="ocvf-run-") as name:
-            folder = Path(name)
+        with _run_folder() as folder:
             header = self._export(folder / "model.pt", potential)
-            write_data(folder / "start.data", start, velocities)
-            (folder / "in.run").write_text(self._script(header, params, n_steps, every))
+            write_data(folder / "start.data", start, velocities, self.atom_style)
+            script = self._input(folder, header, params)
+            wide = self.ghosts and header.n_hops > 1
+            variables = variables_of(header, params, n_steps, every, wide)
             run_lammps(
-                self.lammps, Path("in.run"), folder, self.ranks, timeout=self.timeout,
-                environment=environment,
+                self.lammps, script, folder, self.ranks, variables | {"here": script.parent},
+                timeout=self.timeout, environment=environment,
             )  # fmt: skip
-            wanted = range(every, n_steps + 1, every)
-            self._tell(folder, wanted, on_frame)
-            (end,) = read_frames(folder / "last.dump", 1)
+            self._tell(folder, range(every, n_steps + 1, every), species, on_frame)
+            (end,) = read_frames(folder / "last.dump", [n_steps], species)
+            if end.velocities is None:
+                raise LammpsError(
+                    f"expected columns vx vy vz in {folder / 'last.dump'}, found none; dump them"
+                )
         _check_volume(float(volume(end.cell)), float(volume(cell)), params)
-        assert end.velocities is not None
         chains = {k: torch.zeros_like(getattr(state, k)) for k in ("eta", "p_eta", "xi", "p_xi")}
         return NptState(
             positions=end.positions,
@@ -127,81 +119,47 @@ class LammpsEngine:
 
     def _export(self, path: Path, potential: Potential) -> ModelHeader:
         assert isinstance(potential, nn.Module)
-        delta_only = bool(self.prior)
+        delta_only = bool(self.commands or self.input_file)
         if delta_only and not isinstance(potential, Corrected):
             raise InputError(
-                "expected a corrected potential where the prior is a pair style of LAMMPS, found"
+                "expected a corrected potential where LAMMPS alone knows the prior, found"
                 f" {type(potential).__name__}; build it with a correction"
             )
         return export_model(path, potential, delta_only=delta_only, precision=self.precision)
 
-    def _script(self, header: ModelHeader, params: NptParameters, n_steps: int, every: int) -> str:
-        wide = self.ghosts and header.n_hops > 1
-        thermostat = f"temp {params.temperature!r} {params.temperature!r} {params.t_damp!r}"
-        ensemble = f"nvt {thermostat}"
-        if params.mode != "fixed":
-            pressure = f"{params.pressure!r} {params.pressure!r} {params.p_damp!r}"
-            flip = " flip no" if params.mode == "flexible" else ""
-            ensemble = f"npt {thermostat} {BAROSTATS[params.mode]} {pressure}{flip}"
-        model = f"mliap unified model.pt {int(wide)}"
-        return _INPUT.format(
-            interactions=overlay(self.prior, model, header.symbols),
-            skin=SKIN,
-            comm_modify=f"comm_modify cutoff {header.reach + SKIN:.10g}" if wide else "",
-            timestep=params.timestep,
-            ensemble=ensemble,
-            every=every,
-            n_steps=n_steps,
-        )
+    def _input(self, folder: Path, header: ModelHeader, params: NptParameters) -> Path:
+        if self.input_file is not None:
+            return self.input_file
+        text = generated_input(self.commands, header.symbols, params.mode)
+        (folder / "in.run").write_text(text)
+        return Path("in.run")
 
-    def _tell(self, folder: Path, wanted: range, on_frame: OnFrame) -> None:
+    def _tell(self, folder: Path, steps: range, species: Species, on_frame: OnFrame) -> None:
         thermo = read_thermo(folder / "log.lammps")
-        frames = read_frames(folder / "frames.dump", len(wanted) + 1)[1:]
-        for step, frame in zip(wanted, frames, strict=True):
+        for frame in read_frames(folder / "frames.dump", steps, species):
+            step = frame.step
             if step not in thermo:
                 raise LammpsError(
                     f"expected a line of thermodynamics at step {step}, found none; look at the log"
                 )
-            temperature, energy, *p = thermo[step]
-            pressure = torch.tensor(
-                [[p[0], p[3], p[4]], [p[3], p[1], p[5]], [p[4], p[5], p[2]]], dtype=torch.float64
-            )
-            on_frame(Frame(step, frame.positions, frame.cell, temperature, pressure, energy))
+            row = thermo[step]
+            names = (("Pxx", "Pxy", "Pxz"), ("Pxy", "Pyy", "Pyz"), ("Pxz", "Pyz", "Pzz"))
+            pressure = torch.tensor([[row[k] for k in line] for line in names], dtype=torch.float64)
+            on_frame(Frame(step, frame.positions, frame.cell, row["Temp"], pressure, row["PotEng"]))
 
 
-def overlay(prior: Sequence[str], model: str, symbols: Sequence[str]) -> str:
-    """LAMMPS commands for a model, laid over the pair style of a prior if there is one.
-
-    Args:
-        prior: ``pair_style`` and ``pair_coeff`` commands; others are kept as they are.
-        model: style and arguments of the model.
-        symbols: of the atom types, in their order.
-
-    Raises:
-        InputError: not exactly one ``pair_style``.
-    """
-    style, *_ = model.split()
-    own = f"pair_coeff * * {style} {' '.join(symbols)}"
-    if not prior:
-        return f"pair_style {model}\npair_coeff * * {' '.join(symbols)}"
-    styles = [line.split() for line in prior if line.split()[:1] == ["pair_style"]]
-    if len(styles) != 1 or len(styles[0]) < 2:
-        raise InputError(
-            f"expected one command pair_style for the prior in LAMMPS, found {len(styles)}; several"
-            " styles go into one pair_style hybrid/overlay"
-        )
-    words = styles[0][1:]
-    hybrid = words[0].startswith("hybrid")
-    lines = []
-    for line in prior:
-        first, *rest = line.split() or [""]
-        if first == "pair_style":
-            lines.append(f"pair_style hybrid/overlay {' '.join(words[hybrid:])} {model}")
-        elif first == "pair_coeff" and not hybrid:
-            lines.append(f"pair_coeff {' '.join(rest[:2])} {words[0]} {' '.join(rest[2:])}")
-        else:
-            lines.append(line)
-    return "\n".join([*lines, own])
+@contextmanager
+def _run_folder() -> Iterator[Path]:
+    """A folder for a run; it is left behind where LAMMPS failed, since the message names it."""
+    folder = Path(tempfile.mkdtemp(prefix="ocvf-run-"))
+    try:
+        yield folder
+    except LammpsError:
+        raise
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
 
 
 def _check_volume(size: float, before: float, params: NptParameters) -> None:

@@ -12,11 +12,12 @@ from ocvf_lmp.system.edges import Edges
 
 
 class Elsewhere(nn.Module):
-    """Stands for a pair style of LAMMPS as the prior of a correction.
+    """Stands for a pair style or an input of LAMMPS as the prior of a correction.
 
     Args:
         symbols: chemical symbols in the order of the species indices (LAMMPS' atom types).
-        commands: the LAMMPS commands ``pair_style`` and ``pair_coeff`` that define it.
+        commands: what defines it: the LAMMPS commands ``pair_style`` and ``pair_coeff``, or how
+            its input is run.
     """
 
     cutoff, n_hops = 0.0, 0
