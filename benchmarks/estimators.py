@@ -20,12 +20,13 @@ from pathlib import Path
 import torch
 
 from ocvf_lmp.allocator import keep_memory
-from ocvf_lmp.build import build_trainer
-from ocvf_lmp.config import load_config
+from ocvf_lmp.build.trainer import build_trainer
+from ocvf_lmp.config.file import load_config
 from ocvf_lmp.fit.ensemble import sample
 from ocvf_lmp.fit.reweight import reweighted_gradient
 from ocvf_lmp.fit.site import Site
 from ocvf_lmp.md.adjoint import adjoint_gradient
+from ocvf_lmp.md.engine import Twin
 from ocvf_lmp.md.rollout import rollout
 
 CONFIG = Path(__file__).parents[1] / "inputs" / "bto.yaml"
@@ -45,14 +46,14 @@ def flat(gradients: dict[str, torch.Tensor]) -> torch.Tensor:
 
 def by_adjoint(site: Site, n_windows: int) -> tuple[torch.Tensor, torch.Tensor, float]:
     """Mean gradient of windows, variance of one window's components, and seconds a window."""
-    found, start = [], time.process_time()
+    run, found, start = site.runs[0], [], time.process_time()
     for _ in range(n_windows):
         site.objective.forget()
         result = adjoint_gradient(
-            site.model, site.objective.species, site.state, site.point.params, WINDOW,
+            site.model, site.objective.species, run.state, site.point.params, WINDOW,
             site.objective.observe, site.pooled_loss(), EVERY,
         )  # fmt: skip
-        site.advance(result.final_state, result.observables, WINDOW)
+        run.state = result.final_state
         found.append(flat(result.gradients))
     table = torch.stack(found)
     seconds = (time.process_time() - start) / n_windows
@@ -64,16 +65,17 @@ def compare(repeat: int, equilibration: int, n_windows: int, n_steps: int) -> No
     with tempfile.TemporaryDirectory() as name:
         site = make_site(repeat, Path(name))
     n, params, species = site.objective.n_atoms, site.point.params, site.objective.species
-    site.state = rollout(site.model, species, site.state, params, equilibration).state
+    run, correction = site.runs[0], site.model.correction
+    run.state = rollout(site.model, species, run.state, params, equilibration).state
     start = time.process_time()
-    ensemble, site.state = sample(
-        site.model, species, site.state, params, n_steps, EVERY, site.objective.observe
-    )
-    whole = reweighted_gradient(
-        site.model, species, ensemble, params.temperature, site.objective.loss
-    )
+    ensemble, run.state = sample(
+        Twin(), site.model, correction, species,  # pyright: ignore
+        run.state, params, n_steps, EVERY, site.objective.observe,
+    )  # fmt: skip
+    loss, temperature = site.objective.loss, params.temperature
+    whole = reweighted_gradient(correction, species, ensemble, temperature, loss)  # pyright: ignore
     spent = time.process_time() - start
-    site.pooled = whole.observables
+    site.pooled, site.keep = whole.observables, 0.8
     reference, noise = flat(whole.gradients), flat(whole.errors).square().sum()
     worth = whole.signal_to_noise**2 / (spent / 60)
     mean, variance, seconds = by_adjoint(site, n_windows)

@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 
 from ocvf_lmp.allocator import keep_memory
-from ocvf_lmp.build import build_trainer
-from ocvf_lmp.config import load_config
+from ocvf_lmp.build.trainer import build_trainer
+from ocvf_lmp.config.file import load_config
 from ocvf_lmp.fit.site import Site
 from ocvf_lmp.md.adjoint import adjoint_gradient
 from ocvf_lmp.md.diagnosis import Diagnosis
@@ -45,7 +45,7 @@ def make_site(state: str, folder: Path) -> Site:
 
 def explore(site: Site, n_steps: int, n_states: int) -> tuple[Lyapunov, list[NptState]]:
     """A run with a shadow: prints both limits, and keeps states and the mean observables."""
-    params, species, state = site.point.params, site.objective.species, site.state
+    params, species, state = site.point.params, site.objective.species, site.runs[0].state
     noise = normal((state.n_atoms, 3), stream(1, "shadow"))
     shadow = Shadow(site.model, species, state, params, noise)
     cells, states, sums = [], [], {}
@@ -113,7 +113,8 @@ def main() -> None:
         site = make_site(options.state, Path(name))
     settle, n_steps, n_states = (100, 300, 3) if options.quick else (800, 2000, 8)
     species, params = site.objective.species, site.point.params
-    site.state = rollout(site.model, species, site.state, params, settle).state
+    run = site.runs[0]
+    run.state = rollout(site.model, species, run.state, params, settle).state
     exponent, states = explore(site, n_steps, n_states)
     for window in (20, 50) if options.quick else (20, 50, 100, 200):
         windows(site, states, window, exponent)

@@ -32,17 +32,18 @@ SPECIES = torch.zeros(N_ATOMS, dtype=torch.long)
 class LennardJones(nn.Module):
     """4 ε (σ/r)^12 - (σ/r)^6, tapered; the parameter is the depth in units of ε."""
 
-    cutoff, n_hops, symbols = OUTER, 1, ("Ar",)
+    n_hops, symbols = 1, ("Ar",)
 
-    def __init__(self, depth: float = 1.0) -> None:
+    def __init__(self, depth: float = 1.0, inner: float = INNER, outer: float = OUTER) -> None:
         super().__init__()
+        self.inner, self.cutoff = inner, outer
         self.depth = nn.Parameter(torch.tensor(depth, dtype=torch.float64))
 
     def atom_energies(self, edges, species, exchange=None):  # noqa: ANN001, ANN201
         """Energy of each atom, eV."""
         square = edges.vector.square().sum(dim=1)
         sixth = (SIGMA**2 / square) ** 3
-        x = ((square.sqrt() - INNER) / (OUTER - INNER)).clamp(0.0, 1.0)
+        x = ((square.sqrt() - self.inner) / (self.cutoff - self.inner)).clamp(0.0, 1.0)
         pair = 2.0 * EPSILON * (sixth * sixth - sixth) * (1 - x**3 * (10 - 15 * x + 6 * x * x))
         zero = torch.zeros(len(species), dtype=square.dtype)
         return self.depth * zero.index_add(0, edges.center, pair)

@@ -32,8 +32,8 @@ import lennard_jones_mc as mc
 import torch
 
 from ocvf_lmp.allocator import keep_memory
-from ocvf_lmp.fit.ensemble import Ensemble, ensemble_of
-from ocvf_lmp.fit.reweight import energies_of, reweighted_gradient
+from ocvf_lmp.fit.ensemble import Ensemble, energies_of, ensemble_of
+from ocvf_lmp.fit.reweight import reweighted_gradient
 from ocvf_lmp.md.adjoint import adjoint_gradient
 from ocvf_lmp.md.diagnosis import Diagnosis
 from ocvf_lmp.md.horizon import Horizon, horizon

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from ocvf_lmp.cli import main
-from ocvf_lmp.config import load_config
+from ocvf_lmp.config.file import load_config
 
 TINY = {
     "epochs": 1, "window": 10, "min_window": 10, "sample_every": 5, "equilibration": 5,

@@ -18,8 +18,8 @@ sample: {{repeat: [1, 1, 1]}}
 correction: {{cutoff: 4.0, n_features: 8, n_angular: 4, n_radial: 4, l_max: 1}}
 dynamics: {{timestep: 0.002, mode: isotropic, p_damp: {p_damp}}}
 training:
-  {{correction: {kind}, epochs: 3, window: 10, min_window: 10, sample_every: 5, equilibration: 10,
-    evaluation: 20, evaluate_every: 4}}
+  {{correction: {kind}, estimator: adjoint, epochs: 3, window: 10, min_window: 10,
+    sample_every: 5, equilibration: 10, evaluation: 20, evaluate_every: 4}}
 states:
   - {{temperature: 100, targets: [{{lattice: [4.01, 4.01, 4.01]}}]}}
   - {{temperature: 200, targets: [{{lattice: [4.01, 4.01, 4.01]}}]}}

@@ -1,10 +1,27 @@
 """Writing files so that a good one is never replaced by half of a new one."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ocvf_lmp.errors import OcvfError
+
+
+def partial_of(path: Path) -> Path:
+    """Where this process writes a file until it is complete."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
+def forget_partials(folder: Path, patterns: Iterable[str]) -> None:
+    """Deletes what killed processes have left of files that they were writing.
+
+    Args:
+        folder: of the files.
+        patterns: names of the files, as `Path.glob` takes them.
+    """
+    for pattern in patterns:
+        for path in folder.glob(f".{pattern}.*.partial"):
+            path.unlink(missing_ok=True)
 
 
 def write_text_atomically(path: Path, text: str) -> None:
@@ -27,7 +44,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         OcvfError: the file could not be written (a full disk, no permission); what stood at
             `path` before is untouched.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = partial_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(partial)

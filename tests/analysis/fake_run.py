@@ -19,7 +19,6 @@ from ocvf_lmp.fit.progress import WindowRecord
 from ocvf_lmp.fit.sampling import N_BLOCKS, Measurement
 from ocvf_lmp.fit.targets import PdfTarget
 from ocvf_lmp.md.parameters import NptParameters
-from ocvf_lmp.md.state import initial_state
 from ocvf_lmp.observables.lattice import lattice_parameters
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.repulsion import Repulsion
@@ -90,18 +89,15 @@ def state_point(temperature: float, measured: bool) -> StatePoint:
 
 def measurement(point: StatePoint, objective: Objective, wrong: float, seed: int) -> Measurement:
     generator = torch.Generator().manual_seed(seed)
-    temperature, structure = point.params.temperature, point.structure
+    temperature = point.params.temperature
     sample = frames(temperature, wrong, 4 * N_BLOCKS, generator)
     blocks = [averages(objective, sample[4 * k : 4 * k + 4]) for k in range(N_BLOCKS)]
     means = {k: torch.stack([b[k] for b in blocks]).mean(dim=0) for k in blocks[0]}
     cells = torch.stack([lattice_parameters(cell, REPEAT) for _, cell in sample])
     noise = torch.randn(len(sample), generator=generator, dtype=torch.float64)
-    state = initial_state(
-        structure.positions, structure.cell, structure.masses, point.params,
-        torch.zeros(structure.n_atoms, 3, dtype=torch.float64),
-    )  # fmt: skip
     times = STEP * 20.0 * torch.arange(1, len(sample) + 1, dtype=torch.float64)
-    return Measurement(means, blocks, times, cells, temperature * (1 + 0.08 * noise), state)
+    temperatures = temperature * (1 + 0.08 * noise)
+    return Measurement(means, blocks, times, cells, temperatures, 0.01 * noise)
 
 
 def write_trajectory(path: Path, point: StatePoint, seed: int) -> None:
@@ -214,7 +210,7 @@ def write_run(
             if stage == "before" or finished:
                 found = measurement(point, objective, wrong, 10 * k + int(10 * wrong))
                 write_curves(folder, stage, point, objective, found)
-                logbook.score(stage, point.name, scores(objective, found))
+                logbook.score(stage, point.name, scores(objective, found, point))
         write_trajectory(folder / f"trajectory_{point.name}.h5", point, k)
     if finished:
         outer = torch.full((3, 3), 1.2, dtype=torch.float64)

@@ -138,7 +138,7 @@ def test_potentials_and_model_files_are_told_apart(tmp_path, potential):
 def test_a_checkpoint_states_how_far_the_training_has_come(tmp_path):
     content = {
         "epoch": 4,
-        "sites": {"300K": {"stage": "training", "steps": 1500}},
+        "sites": {"300K": {"runs": [{"stage": "training", "steps": 1500}]}},
         "corrections": {"300K": {"a": torch.zeros(3, 4), "b": torch.zeros(5)}},
     }
     torch.save(content, tmp_path / "checkpoint.pt")

@@ -1,13 +1,22 @@
 """Gradients from fluctuations, on a bond whose ensemble is known exactly."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from ocvf_lmp.errors import InputError
-from ocvf_lmp.fit.ensemble import ensemble_of, sample
+from ocvf_lmp.fit.ensemble import energies_of, ensemble_of, sample
 from ocvf_lmp.fit.estimate import GradientEstimate
-from ocvf_lmp.fit.reweight import energies_of, energy_slopes, reweighted_gradient, weights_of
+from ocvf_lmp.fit.reweight import (
+    energy_slopes,
+    fluctuations,
+    pooled_gradient,
+    reweighted_gradient,
+    weights_of,
+)
+from ocvf_lmp.md.engine import Twin
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.state import initial_state
 from ocvf_lmp.seeding import normal, stream
@@ -80,6 +89,55 @@ def test_mean_of_many_gradients_is_the_exact_one_and_their_scatter_what_each_cla
     assert all(f.gradients["stiffness"].shape == (1,) for f in found)
 
 
+def part(seed, n_frames=120):
+    return fluctuations(Bond(), SPECIES, drawn(seed, n_frames), TEMPERATURE)
+
+
+def test_runs_are_pooled_before_the_loss_is_taken():
+    """The loss is that of the mean over runs, and the gradient's bias that of all frames."""
+    parts = [part(seed, 40) for seed in range(3)]
+    found = pooled_gradient(parts, TEMPERATURE, loss)
+    means = torch.stack([p.observables["square"].mean() for p in parts])
+    assert found.observables["square"].item() == pytest.approx(float(means.mean()), rel=1e-12)
+    assert found.loss == pytest.approx(3.0 * float(means.mean()) ** 2, rel=1e-12)
+    each = [torch.cov(torch.stack([p.observables["square"], p.slopes["stiffness"][:, 0]]))[0, 1]
+            for p in parts]  # fmt: skip
+    expected = -6.0 * means.mean() * torch.stack(each).mean() / KT
+    assert found.gradients["stiffness"].item() == pytest.approx(float(expected), rel=1e-10)
+
+
+def test_the_error_of_pooled_runs_is_their_scatter():
+    found = [
+        pooled_gradient([part(100 * k + s, 60) for s in range(4)], TEMPERATURE, loss)
+        for k in range(40)
+    ]
+    values = torch.stack([f.gradients["stiffness"] for f in found]).squeeze()
+    errors = torch.stack([f.errors["stiffness"] for f in found]).squeeze()
+    scatter = float(values.std())
+    assert abs(float(values.mean()) - EXACT) < 4.0 * scatter / len(values) ** 0.5
+    assert scatter == pytest.approx(float(errors.square().mean().sqrt()), rel=0.35)
+
+
+def test_one_block_for_each_of_many_runs():
+    found = pooled_gradient([part(s, 20) for s in range(10)], TEMPERATURE, loss)
+    assert 0.0 < found.error < abs(EXACT)
+
+
+def test_the_penalty_on_the_relative_entropy_has_the_exact_gradient():
+    """ΔH of stiffness k' - k over a spring k: D = 3/2 (r - 1 - ln r), r = k/k'."""
+    prior, corrected = STIFFNESS, 2.6
+    frames = drawn(11, n_frames=20000, stiffness=corrected)
+    delta = Bond(corrected - prior)
+    energies = energies_of(delta, SPECIES, frames.positions, frames.cells)
+    own = fluctuations(delta, SPECIES, replace(frames, energies=energies), TEMPERATURE)
+    found = pooled_gradient(
+        [own], TEMPERATURE, lambda means: 0.0 * means["square"], entropy_weight=2.0
+    )
+    exact = 2.0 * 1.5 * (1.0 / corrected - prior / corrected**2)
+    value, error = found.gradients["stiffness"].item(), found.errors["stiffness"].item()
+    assert abs(value - exact) < 3.5 * error < 0.3 * exact
+
+
 def test_a_constant_energy_has_no_gradient():
     found = gradient(1)
     assert float(found.gradients["offset"].abs()) < 1e-12
@@ -143,8 +201,9 @@ def test_the_twin_samples_the_frames_of_its_run():
     state = initial_state(positions, CELL, masses, params, noise)
     seen = []
     ensemble, end = sample(
-        Bond(), SPECIES, state, params, 20, 5, observe, lambda step, *_: seen.append(step)
-    )
+        Twin(), Bond(), Bond(), SPECIES, state, params, 20, 5, observe,
+        lambda frame: seen.append(frame.step),
+    )  # fmt: skip
     assert seen == [5, 10, 15, 20]
     assert torch.equal(ensemble.positions[-1], end.positions)
     assert torch.allclose(
@@ -154,7 +213,7 @@ def test_the_twin_samples_the_frames_of_its_run():
         atol=1e-15,
     )
     with pytest.raises(InputError, match="at least one frame"):
-        sample(Bond(), SPECIES, state, params, 3, 5, observe)
+        sample(Twin(), Bond(), Bond(), SPECIES, state, params, 3, 5, observe)
 
 
 def test_signal_to_noise_is_freed_of_what_noise_adds_to_the_norm():

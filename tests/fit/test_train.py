@@ -6,75 +6,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from training import PLAN, correction, metrics, parameters_of, state, trainer
 
 from ocvf_lmp.errors import InputError, OcvfError, SimulationError, TrainingError
 from ocvf_lmp.fit import estimators
+from ocvf_lmp.fit.estimate import GradientEstimate
+from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.logbook import Logbook, forget_run
-from ocvf_lmp.fit.objective import NamedTarget
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
-from ocvf_lmp.fit.targets import LatticeTarget, PdfTarget
-from ocvf_lmp.fit.team import Processes
 from ocvf_lmp.fit.train import Trainer
+from ocvf_lmp.md.adjoint import adjoint_gradient
+from ocvf_lmp.md.horizon import Horizon
 from ocvf_lmp.md.parameters import NptParameters
-from ocvf_lmp.potential.blocks import DimeNetSize
-from ocvf_lmp.potential.dimenet import DimeNet
+from ocvf_lmp.md.rollout import rollout
+from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.weights import load_potential
-from ocvf_lmp.seeding import stream
-from ocvf_lmp.system.structure import perovskite
-
-SYMBOLS = ("Ba", "Ti", "O")
-PLAN = TrainingPlan(
-    epochs=3, window=20, min_window=10, sample_every=5, equilibration=10, evaluation=20,
-    evaluate_every=4, learning_rate=0.05, anchor_every=10,
-)  # fmt: skip
-
-
-def state(temperature=100.0, lattice=4.06) -> StatePoint:
-    r = torch.arange(1.6, 3.0, 0.02, dtype=torch.float64)
-    pdf = PdfTarget(
-        temperature, 1.0, r, torch.sin(4 * r), "neutron", 30.0, metric="r_w", synthetic=True
-    )
-    return StatePoint(
-        f"{temperature:g}K",
-        perovskite(SYMBOLS, (1, 1, 1), (4.0, 4.0, 4.0), (0.05, 0.04, 0.06)),
-        (1, 1, 1),
-        NptParameters(temperature=temperature, timestep=0.002, p_damp=0.1),
-        [
-            NamedTarget("lattice", LatticeTarget(temperature, 1.0, (lattice,) * 3)),
-            NamedTarget("pdf", pdf),
-        ],
-    )
-
-
-def correction() -> DimeNet:
-    size = DimeNetSize(cutoff=4.0, n_features=8, n_angular=4, n_radial=4, l_max=1)
-    network = DimeNet(SYMBOLS, size, stream(2, "correction"), zero_start=True)
-    network.scale.fill_(0.05)
-    return network
-
-
-@pytest.fixture
-def prior(root):
-    return load_potential(root / "data" / "prior" / "bto_pbesol.pt")[0]
-
-
-def trainer(prior, folder, states=None, plan=PLAN) -> Trainer:
-    states = states or [state()]
-    shared = correction()
-    corrections = {s.name: shared for s in states}
-    return Trainer(prior, corrections, states, plan, Logbook(folder, {}, shared=True))
-
-
-def metrics(folder) -> list[dict]:
-    """What was logged, but for the time that it took."""
-    lines = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
-
-
-def parameters_of(found: Trainer) -> torch.Tensor:
-    module = next(iter(found.corrections.values()))
-    return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
 def test_a_run_leaves_everything_that_it_promises(prior, tmp_path):
@@ -99,10 +46,11 @@ def test_the_correction_starts_at_exactly_zero(prior, tmp_path):
     """The prior with a correction and the prior alone run the same trajectory, bit for bit."""
     found = trainer(prior, tmp_path)
     site = found.sites[0]
-    from ocvf_lmp.md.rollout import rollout
 
     runs = [
-        rollout(model, site.objective.species, site.state, site.point.params, 10).state.positions
+        rollout(
+            model, site.objective.species, site.runs[0].state, site.point.params, 10
+        ).state.positions
         for model in (site.model, prior)
     ]
     assert torch.equal(runs[0], runs[1])
@@ -110,23 +58,21 @@ def test_the_correction_starts_at_exactly_zero(prior, tmp_path):
 
 def test_the_gradient_step_lowers_the_loss_of_the_same_window(prior, tmp_path):
     found = trainer(prior, tmp_path, plan=TrainingPlan(
-        epochs=1, window=40, min_window=10, sample_every=5, memory=0.0, equilibration=10,
-        evaluation=20, evaluate_every=4, learning_rate=1e-4,
+        estimator="adjoint", epochs=1, window=40, min_window=10, sample_every=5, memory=0.0,
+        equilibration=10, evaluation=20, evaluate_every=4, learning_rate=1e-4,
     ))  # fmt: skip
     site = found.sites[0]
-    from ocvf_lmp.md.adjoint import adjoint_gradient
 
     def window():
         return adjoint_gradient(
-            site.model, site.objective.species, site.state, site.point.params, 40,
+            site.model, site.objective.species, site.runs[0].state, site.point.params, 40,
             site.objective.observe, site.objective.loss, 5,
         )  # fmt: skip
 
     before = window()
-    site.restraint(1.0)  # sets the scale
-    found._add_gradients(site, before.gradients)
-    found._scale_gradients()
-    found.optimizer.step()
+    slopes = {k.removeprefix(Corrected.CORRECTION): v for k, v in before.gradients.items()}
+    estimate = GradientEstimate(before.loss, slopes, {}, before.observables, 0.0)
+    found.optimiser.step(0, [(site, estimate, [])])
     assert window().loss < before.loss
 
 
@@ -134,12 +80,16 @@ REWEIGHT = replace(PLAN, estimator="reweight", sampling=32, sample_every=2, rela
 
 
 @pytest.mark.parametrize(
-    ("killed_after", "plan"), [(1, PLAN), (2, PLAN), (4, PLAN), (3, REWEIGHT), (4, REWEIGHT)]
+    ("killed_after", "plan"),
+    [(1, PLAN), (2, PLAN), (4, PLAN), (8, PLAN), (3, REWEIGHT), (4, REWEIGHT)],
 )
 def test_a_killed_run_resumes_to_the_same_parameters(
     prior, tmp_path, killed_after, plan, monkeypatch
 ):
-    """Killed right after the n-th checkpoint: equilibration, measurement, first epoch ..."""
+    """Killed right after the n-th checkpoint.
+
+    Equilibration, measurement, its pooling, three epochs, relaxation, measurement, its pooling.
+    """
     whole = trainer(prior, tmp_path / "whole", plan=plan)
     whole.run()
     saved = 0
@@ -180,7 +130,7 @@ def test_a_loss_that_is_not_a_number_ends_training_and_keeps_the_last_good_state
         calls += 1
         result = real(*arguments, **options)
         if calls == 2:
-            object.__setattr__(result, "loss", float("nan"))
+            next(iter(result.gradients.values())).fill_(float("nan"))
         return result
 
     monkeypatch.setattr(estimators, "adjoint_gradient", poisoned)
@@ -219,8 +169,6 @@ def test_a_full_disk_is_reported_and_the_old_checkpoint_stays(prior, tmp_path, m
 def test_gradients_beyond_the_horizon_are_refused_and_the_window_shortens(
     prior, tmp_path, monkeypatch
 ):
-    from ocvf_lmp.md.horizon import Horizon
-
     real = estimators.adjoint_gradient
 
     def chaotic(*arguments, **options):
@@ -229,16 +177,13 @@ def test_gradients_beyond_the_horizon_are_refused_and_the_window_shortens(
         return result
 
     monkeypatch.setattr(estimators, "adjoint_gradient", chaotic)
-    plan = TrainingPlan(
-        epochs=9, window=20, min_window=10, sample_every=5, equilibration=10, evaluation=20,
-        evaluate_every=4, patience=3,
-    )  # fmt: skip
+    plan = replace(PLAN, epochs=9, patience=3)
     found = trainer(prior, tmp_path, plan=plan)
     start = parameters_of(found).clone()
     with pytest.raises(TrainingError, match="trusted"):
         found.run()
     assert torch.equal(start, parameters_of(found))
-    assert found.sites[0].window == 10
+    assert found.sites[0].runs[0].window == 10
 
 
 def test_reweighting_samples_again_only_where_too_few_frames_count(prior, tmp_path):
@@ -262,63 +207,12 @@ def test_two_states_share_one_correction(prior, tmp_path):
     assert [p.name for p in tmp_path.glob("potential*")] == ["potential.pt"]
 
 
-def processes(found: Trainer) -> Processes:
-    return Processes(
-        2, 1, found.prior, found.corrections, found.states, found.plan, found.logbook
-    )  # fmt: skip
-
-
-def test_two_processes_give_what_one_gives_bit_for_bit(prior, tmp_path):
-    runs = []
-    for name in ("alone", "together"):
-        found = trainer(prior, tmp_path / name, [state(100.0), state(300.0)])
-        if name == "alone":
-            found.run()
-        else:
-            with processes(found) as team:
-                found.run(team=team)
-        scores = json.loads((tmp_path / name / "evaluation.json").read_text())
-        runs.append((parameters_of(found), metrics(tmp_path / name), scores))
-    assert torch.equal(runs[0][0], runs[1][0])
-    assert runs[0][1:] == runs[1][1:]
-
-
-def test_an_error_in_a_worker_is_the_trainings_error(prior, tmp_path):
-    wild = StatePoint(
-        "100K", state().structure, (1, 1, 1),
-        NptParameters(temperature=100.0, pressure=-4.0e6, timestep=0.002, p_damp=0.02),
-        state().targets,
-    )  # fmt: skip
-    found = trainer(prior, tmp_path, [wild, state(300.0)], TrainingPlan(equilibration=400))
-    with pytest.raises(SimulationError, match="last good"), processes(found) as team:
-        found.run(team=team)
-
-
-def test_a_killed_worker_is_named_and_the_checkpoint_kept(prior, tmp_path, monkeypatch):
-    found = trainer(prior, tmp_path, [state(100.0), state(300.0)])
-    with processes(found) as team:
-        save = Logbook.save
-
-        def save_then_kill(self, content):
-            save(self, content)
-            for worker in list(team._pool._processes.values()):
-                worker.kill()
-
-        monkeypatch.setattr(Logbook, "save", save_then_kill)
-        with pytest.raises(TrainingError, match="resumes from the last checkpoint"):
-            found.run(team=team)
-    monkeypatch.undo()
-    again = trainer(prior, tmp_path, [state(100.0), state(300.0)])
-    assert any(site.stage == "equilibrated" for site in again.sites)
-    again.run()
-    assert again.epoch == PLAN.epochs
-
-
 def test_separate_corrections_are_written_one_by_one_and_behind_a_gate(prior, tmp_path):
     states = [state(300.0), state(100.0)]
     corrections = {s.name: correction() for s in states}
     plan = replace(PLAN, epochs=1, gate_width=40.0)
-    found = Trainer(prior, corrections, states, plan, Logbook(tmp_path, {}, shared=False))
+    logbook = Logbook(tmp_path, {}, shared=False)
+    found = Trainer(Experiment(prior, corrections, states, plan, logbook))
     found.run()
     names = {path.name for path in tmp_path.glob("potential*")}
     assert names == {"potential.pt", "potential_100K.pt", "potential_300K.pt"}
@@ -332,11 +226,19 @@ def test_separate_corrections_are_written_one_by_one_and_behind_a_gate(prior, tm
 
 def test_a_state_without_a_correction_is_refused(prior, tmp_path):
     with pytest.raises(InputError, match="one correction for each state"):
-        Trainer(prior, {}, [state()], PLAN, Logbook(tmp_path, {}, shared=True))
+        Experiment(prior, {}, [state()], PLAN, Logbook(tmp_path, {}, shared=True))
 
 
 def test_a_fresh_start_deletes_the_run_and_nothing_else(prior, tmp_path):
     trainer(prior, tmp_path).run()
     (tmp_path / "my_measurement.gr").write_text("precious")
+    (tmp_path / ".checkpoint.pt.123.partial").write_text("of a killed process")
     forget_run(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["my_measurement.gr"]
+
+
+def test_what_a_killed_process_had_half_written_goes_when_the_run_is_resumed(prior, tmp_path):
+    for name in (".checkpoint.pt.123.partial", ".trajectory_100K.h5.4.partial", ".mine.1.partial"):
+        (tmp_path / name).write_text("half")
+    trainer(prior, tmp_path)
+    assert [path.name for path in tmp_path.glob(".*")] == [".mine.1.partial"]

@@ -11,10 +11,12 @@ from ocvf_lmp.observables.rdf import (
     number_density,
     partials,
     partials_from_edges,
+    partials_of_stack,
     species_pairs,
 )
 from ocvf_lmp.system.edges import Edges
 from ocvf_lmp.system.neighbors import build_neighbors, edges_from
+from ocvf_lmp.system.stack import stack_frames
 from ocvf_lmp.system.structure import Structure, perovskite
 
 F64 = torch.float64
@@ -184,3 +186,22 @@ def test_lists_that_are_too_short_and_one_way_edges_are_refused():
     edges = Edges(short.center, short.neighbor, torch.ones(len(short.center), 3, dtype=F64))
     with pytest.raises(InputError, match="both directions"):
         partials_from_edges(edges, s.species, s.cell, grid)
+
+
+@pytest.mark.parametrize("repeat", [1, 3])
+def test_partials_of_a_stack_are_those_of_each_frame(repeat):
+    frames, grid = [rattled(repeat, tilt=0.2, seed=k) for k in range(3)], PartialGrid(3, 4.0)
+    positions = torch.stack([s.positions * (1 + 0.01 * k) for k, s in enumerate(frames)])
+    cells = torch.stack([s.cell * (1 + 0.01 * k) for k, s in enumerate(frames)])
+    stack = stack_frames(positions, cells, frames[0].species, grid.cutoff + 0.5)
+    got = partials_of_stack(stack, cells, grid)
+    for k, (x, h) in enumerate(zip(positions, cells, strict=True)):
+        expected = partials(x, h, frames[0].species, grid)
+        torch.testing.assert_close(got[k], expected, rtol=1e-9, atol=1e-10)
+
+
+def test_a_stack_with_a_short_cutoff_is_refused():
+    s, grid = rattled(3), PartialGrid(3, 4.0)
+    stack = stack_frames(s.positions[None], s.cell[None], s.species, 4.0)
+    with pytest.raises(InputError, match="stack the frames with"):
+        partials_of_stack(stack, s.cell[None], grid)

@@ -26,6 +26,7 @@ class PdfCurve:
         radiation: "neutron" or "xray".
         synthetic: computed, not measured.
         source: where the target comes from.
+        simulated_error: standard errors of the simulated curve, or None.
     """
 
     name: str
@@ -36,6 +37,7 @@ class PdfCurve:
     radiation: str
     synthetic: bool
     source: str
+    simulated_error: np.ndarray | None = None
 
     @property
     def label(self) -> str:
@@ -52,11 +54,13 @@ class Partials:
         r: Å, (bins,).
         g: (pairs, bins).
         pairs: such as ``Ba-O``.
+        error: standard errors, (pairs, bins), or None.
     """
 
     r: np.ndarray
     g: np.ndarray
     pairs: tuple[str, ...]
+    error: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Evaluation:
         partials: mean partials, or None.
         density: atoms per Å³, or None.
         pdfs: one for each PDF target.
+        delta: ΔH of the frames, eV, (frames,), or None.
     """
 
     loss: float
@@ -94,6 +99,7 @@ class Evaluation:
     partials: Partials | None = None
     density: float | None = None
     pdfs: tuple[PdfCurve, ...] = ()
+    delta: np.ndarray | None = None
 
 
 def read_evaluation(path: Path, scores: Mapping[str, Any]) -> Evaluation:
@@ -123,6 +129,7 @@ def read_evaluation(path: Path, scores: Mapping[str, Any]) -> Evaluation:
             _partials(data, "partials"),
             float(data["density"]) if "density" in data else None,
             _pdfs(data),
+            data.get("delta"),
         )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as reason:
         raise DataError(
@@ -168,7 +175,7 @@ def _partials(data: Mapping[str, np.ndarray], name: str) -> Partials | None:
         return None
     pairs = tuple(str(pair) for pair in data["pairs"])
     r = data.get(name.replace("partials", "r"), data["r"])
-    return Partials(r, data[name], pairs)
+    return Partials(r, data[name], pairs, data.get(f"{name}_error"))
 
 
 def _pdfs(data: Mapping[str, np.ndarray]) -> tuple[PdfCurve, ...]:
@@ -185,6 +192,7 @@ def _pdfs(data: Mapping[str, np.ndarray]) -> tuple[PdfCurve, ...]:
                 str(data[f"{k}_radiation"]),
                 bool(data[f"{k}_synthetic"]),
                 str(data.get(f"{k}_source", "")),
+                data.get(f"{k}_simulated_error"),
             )
         )
     return tuple(found)

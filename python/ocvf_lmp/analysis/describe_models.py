@@ -52,7 +52,9 @@ def describe_checkpoint(path: Path, content: Mapping[str, Any]) -> Description:
     """A checkpoint of a top-down training."""
     rows = [("epochs done", str(content.get("epoch")))]
     for name, site in (content.get("sites") or {}).items():
-        rows.append((name, f"{site.get('stage')}, {site.get('steps')} steps"))
+        for number, run in enumerate(site.get("runs") or (), start=1):
+            label = name if number == 1 else f"{name} #{number}"
+            rows.append((label, f"{run.get('stage')}, {run.get('steps')} steps"))
     parameters = sum(
         int(np.prod(tensor.shape))
         for weights in (content.get("corrections") or {}).values()

@@ -12,7 +12,13 @@ import yaml
 
 from ocvf_lmp.analysis.figures import draw_figures
 from ocvf_lmp.analysis.page import TEMPLATE
-from ocvf_lmp.analysis.report_tables import lattice_page, loss_page, production_page, target_page
+from ocvf_lmp.analysis.report_tables import (
+    lattice_page,
+    loss_page,
+    production_page,
+    shift_page,
+    target_page,
+)
 from ocvf_lmp.analysis.runfolder import RunFolder, read_run
 from ocvf_lmp.analysis.style import style
 from ocvf_lmp.analysis.tables import loss_table
@@ -66,7 +72,7 @@ CAPTIONS = {
 
 
 ORDER = (
-    "loss", "targets", "pdfs", "lattice-table", "lattice", "partials", "training", "cell",
+    "loss", "targets", "pdfs", "lattice-table", "lattice", "partials", "shifts", "training", "cell",
     "production-table", "production",
 )  # fmt: skip
 """Of the tables and figures on the page."""
@@ -110,7 +116,8 @@ def render(run: RunFolder) -> str:
     from jinja2 import Environment  # noqa: PLC0415 (only reports need it)
 
     template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE)
-    pages = (loss_page(run), target_page(run), lattice_page(run), production_page(run))
+    makers = (loss_page, target_page, lattice_page, shift_page, production_page)
+    pages = [make(run) for make in makers]
     figures = [_figure(name, figure) for name, figure in draw_figures(run)]
     blocks = {page.name: page for page in pages if page is not None}
     blocks |= {figure["name"]: figure for figure in figures}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ocvf_lmp.analysis.identifiability import UNASKED, shifts
 from ocvf_lmp.analysis.runfolder import RunFolder
 from ocvf_lmp.analysis.tables import (
     SIGNIFICANT,
@@ -140,6 +141,40 @@ def lattice_page(run: RunFolder) -> Page | None:
         " folded to at most 90°, so that domains of any orientation compare."
     )
     return Page("lattice-table", "Lattice", head, lines, text + _closer(rows), left=(0, 1))
+
+
+def shift_page(run: RunFolder) -> Page | None:
+    """What training moved, of what the data say and of what they do not say."""
+    rows = shifts(run)
+    if not rows:
+        return None
+    head = ("State", "Observable", "In the data", "Before", "After", "Change", "In errors")
+    lines, last = [], ""
+    for row in rows:
+        errors = row.errors
+        tone = "worse" if errors > UNASKED and not row.constrained else ""
+        unit = f" {row.unit}" if row.unit else ""
+        cells = [
+            Cell(row.state if row.state != last else ""),
+            Cell(row.observable),
+            Cell("yes" if row.constrained else "no", "" if row.constrained else "soft"),
+            Cell(_number(row.before)),
+            Cell(_number(row.after)),
+            Cell(f"{_number(row.change)}{unit}"),
+            Cell(f"{errors:.1f}" if np.isfinite(errors) else "–", tone),
+        ]
+        lines.append(Row(cells, first=row.state != last and bool(lines)))
+        last = row.state
+    text = (
+        "A target says something of an observable directly (yes), or the correction moved it by its"
+        " form and by chance (no; coloured beyond"
+        f" {UNASKED:g} standard errors): check these against what else is known of the material."
+        " Curves: root mean square over the compared distances; noise alone gives about 1 in the"
+        " last column."
+    )
+    return Page(
+        "shifts", "What moved, and what the data say of it", head, lines, text, left=(0, 1, 2)
+    )
 
 
 def production_page(run: RunFolder) -> Page | None:

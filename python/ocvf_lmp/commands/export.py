@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ocvf_lmp.build import newest_run, trained_potential
+from ocvf_lmp.build.runs import newest_run, trained_potential
 from ocvf_lmp.commands.console import console
 from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.potential.experts import experts_of

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ocvf_lmp.analysis.report import write_report
-from ocvf_lmp.build import newest_run
+from ocvf_lmp.build.runs import newest_run
 from ocvf_lmp.commands.console import console
 
 RUNS = Path("runs")

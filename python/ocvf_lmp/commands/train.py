@@ -8,9 +8,12 @@ from typing import Any
 import torch
 
 from ocvf_lmp.allocator import keep_memory
-from ocvf_lmp.build import build_team, build_trainer, thread_count
+from ocvf_lmp.analysis.identifiability import UNASKED, shifts
+from ocvf_lmp.analysis.runfolder import read_run
+from ocvf_lmp.build.trainer import build_team, build_trainer, thread_count
 from ocvf_lmp.commands.console import TrainingView, console, table
-from ocvf_lmp.config import ExperimentConfig, load_config
+from ocvf_lmp.config.file import load_config
+from ocvf_lmp.config.schema import ExperimentConfig
 from ocvf_lmp.errors import OcvfError
 from ocvf_lmp.fit.logbook import forget_run
 from ocvf_lmp.fit.ranks import Ranks
@@ -51,8 +54,9 @@ def _run(config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | Non
     trainer = _begin(config, folder, fresh, ranks)
     resumed = f", resuming after epoch {trainer.epoch}" if trainer.epoch else ""
     console.print(
-        f"training {config.training.correction} correction of {config.prior.name} at"
-        f" {', '.join(f'{s.temperature:g} K' for s in config.states)} in {folder}{resumed}"
+        f"training {config.training.correction} correction of {_prior_name(config)} at"
+        f" {', '.join(f'{s.temperature:g} K' for s in config.states if not s.held_out)}"
+        f" in {folder}{resumed}"
     )
     with TrainingView(_remaining(config, trainer.epoch)) as view:
         if ranks is not None:
@@ -60,6 +64,14 @@ def _run(config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | Non
             return
         with build_team(config, trainer) as team:
             trainer.run(view, team)
+
+
+def _prior_name(config: ExperimentConfig) -> str:
+    prior = config.prior
+    if isinstance(prior, Path):
+        return prior.name
+    first = next(iter(prior.model_dump().values()))  # mace, chgnet, calculator or lammps
+    return Path(str(first).splitlines()[0]).name
 
 
 def _begin(config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | None) -> Trainer:
@@ -85,7 +97,10 @@ def _remaining(config: ExperimentConfig, epoch: int) -> int:
         steps = plan.sampling + plan.relaxation
     windows = (plan.epochs - epoch) * steps
     once = 2 * (plan.equilibration + plan.evaluation)
-    return len(config.states) * (windows + once)
+    trained = sum(not state.held_out for state in config.states)
+    held_out = len(config.states) - trained
+    looks = plan.epochs // plan.validate_every if plan.validate_every else 0
+    return plan.replicas * trained * (windows + once) + held_out * (once + looks * plan.validation)
 
 
 def _print_gains(folder: Path) -> bool:
@@ -94,17 +109,18 @@ def _print_gains(folder: Path) -> bool:
     rows, improved = [], True
     for state, before in results["before"].items():
         after = results["after"][state]
+        label = f"{state} (held out)" if after.get("held_out") else state
         for name in before["parts"]:
             old, new = before["parts"][name], after["parts"][name]
             r_w = ("", "")
             if name in before["r_w"]:
                 r_w = (f"{before['r_w'][name]:.4f}", f"{after['r_w'][name]:.4f}")
-            rows.append((state, name, f"{old:.5g}", f"{new:.5g}", f"{_percent(old, new)}", *r_w))
+            rows.append((label, name, f"{old:.5g}", f"{new:.5g}", f"{_percent(old, new)}", *r_w))
         old, new = before["loss"], after["loss"]
         improved &= new < old
         rows.append(
             (
-                state,
+                label,
                 "total",
                 f"{old:.5g} ± {before['loss_error']:.1g}",
                 f"{new:.5g} ± {after['loss_error']:.1g}",
@@ -121,7 +137,20 @@ def _print_gains(folder: Path) -> bool:
             f"{state}: relative entropy of the correction {nats:.3g} ± {error:.2g}"
             f" ({nats / after['cells']:.2g} a unit cell)"
         )
+    _print_unasked(folder)
     return improved
+
+
+def _print_unasked(folder: Path) -> None:
+    """What the correction moved most of what its targets do not say."""
+    moved = [
+        row for row in shifts(read_run(folder)) if not row.constrained and row.errors > UNASKED
+    ]
+    for row in sorted(moved, key=lambda row: -row.errors)[:3]:
+        console.print(
+            f"{row.state}: moved, though no target says so: {row.observable} by {row.change:.3g}"
+            f" {row.unit} ({row.errors:.0f} standard errors; all in the report)"
+        )
 
 
 def _percent(old: float, new: float) -> str:

@@ -1,15 +1,16 @@
 """Frames of an equilibrium run, kept so that averages under other parameters can be had of them."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from ocvf_lmp.arrays import Species
 from ocvf_lmp.errors import InputError
-from ocvf_lmp.md.mechanics import Mechanics
+from ocvf_lmp.md.engine import Engine, Frame, OnFrame
+from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.md.parameters import NptParameters
-from ocvf_lmp.md.rollout import Observer, rollout
 from ocvf_lmp.md.state import NptState
 from ocvf_lmp.md.walk import Observe
 from ocvf_lmp.potential.protocol import Potential
@@ -22,7 +23,8 @@ class Ensemble:
     Attributes:
         positions: Å, (frames, atoms, 3).
         cells: rows, Å, (frames, 3, 3).
-        energies: of the potential that sampled them, eV, (frames,).
+        energies: of the part of the potential that has parameters, at those that sampled the
+            frames, eV, (frames,).
         observables: by name, (frames, ...).
     """
 
@@ -46,6 +48,15 @@ class Ensemble:
         }
 
 
+def energies_of(
+    potential: Potential, species: Species, positions: torch.Tensor, cells: torch.Tensor
+) -> torch.Tensor:
+    """Energy of every frame, eV, (frames,), from positions (frames, atoms, 3) and cells."""
+    field = ForceField(potential, species)
+    with torch.no_grad():
+        return torch.stack([field.energy(x, h) for x, h in zip(positions, cells, strict=True)])
+
+
 def ensemble_of(
     positions: torch.Tensor, cells: torch.Tensor, energies: torch.Tensor, observe: Observe
 ) -> Ensemble:
@@ -54,7 +65,7 @@ def ensemble_of(
     Args:
         positions: Å, (frames, atoms, 3).
         cells: rows, Å, (frames, 3, 3).
-        energies: of the potential that sampled them, eV, (frames,).
+        energies: as of `Ensemble`.
         observe: observables of a frame.
 
     Raises:
@@ -73,19 +84,24 @@ def ensemble_of(
 
 
 def sample(
+    engine: Engine,
     potential: Potential,
+    part: Potential,
     species: Species,
     state: NptState,
     params: NptParameters,
     n_steps: int,
     every: int,
     observe: Observe,
-    on_frame: Observer = lambda step, state, mechanics: None,
+    on_frame: OnFrame = lambda frame: None,
+    of_frame: Callable[[Frame], dict[str, torch.Tensor]] = lambda frame: {},
 ) -> tuple[Ensemble, NptState]:
-    """Samples by the twin.
+    """Samples an ensemble.
 
     Args:
-        potential: the energy.
+        engine: who runs the dynamics.
+        potential: the whole energy.
+        part: the part of it that has parameters; the ensemble's energies are of this part.
         species: (atoms,).
         state: initial state, equilibrated.
         params: the ensemble.
@@ -93,6 +109,7 @@ def sample(
         every: steps between frames.
         observe: observables of a frame.
         on_frame: told of every frame.
+        of_frame: further observables of a frame, of what the engine knows of it.
 
     Returns:
         The ensemble and the final state.
@@ -103,19 +120,21 @@ def sample(
     """
     positions: list[torch.Tensor] = []
     cells: list[torch.Tensor] = []
-    energies: list[torch.Tensor] = []
+    further: list[dict[str, torch.Tensor]] = []
 
-    def keep(step: int, now: NptState, mechanics: Mechanics) -> None:
-        positions.append(now.positions)
-        cells.append(now.cell)
-        energies.append(mechanics.energy)
-        on_frame(step, now, mechanics)
+    def keep(frame: Frame) -> None:
+        positions.append(frame.positions)
+        cells.append(frame.cell)
+        further.append(of_frame(frame))
+        on_frame(frame)
 
-    end = rollout(potential, species, state, params, n_steps, keep, every)
-    if not energies:
+    end = engine.run(potential, species, state, params, n_steps, every, keep)
+    if not positions:
         raise InputError(
             f"expected at least one frame, found none ({n_steps} steps, one frame every {every});"
             " lengthen the run"
         )
-    frames = torch.stack(positions), torch.stack(cells), torch.stack(energies)
-    return ensemble_of(*frames, observe), end.state
+    x, h = torch.stack(positions), torch.stack(cells)
+    found = ensemble_of(x, h, energies_of(part, species, x, h), observe)
+    more = {name: torch.stack([f[name] for f in further]) for name in further[0]}
+    return replace(found, observables=found.observables | more), end

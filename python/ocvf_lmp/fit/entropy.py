@@ -13,30 +13,8 @@ import math
 
 import torch
 
-from ocvf_lmp.arrays import Species
 from ocvf_lmp.errors import InputError
-from ocvf_lmp.md.forcefield import ForceField
-from ocvf_lmp.md.state import NptState
-from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.units import KB
-
-
-class DeltaRecorder:
-    """Energies of a correction on the frames of a run, eV.
-
-    Args:
-        correction: ΔH.
-        species: (atoms,).
-    """
-
-    def __init__(self, correction: Potential, species: Species) -> None:
-        self._field = ForceField(correction, species)
-        self.energies: list[torch.Tensor] = []
-
-    def add(self, state: NptState) -> None:
-        """Evaluates the correction on a frame."""
-        with torch.no_grad():
-            self.energies.append(self._field.energy(state.positions, state.cell))
 
 
 def relative_entropy(

@@ -1,5 +1,7 @@
 """What measurements give: scores, and curves in the run folder."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +9,20 @@ import numpy as np
 import torch
 
 from ocvf_lmp.files import write_atomically
+from ocvf_lmp.fit.entropy import relative_entropy
 from ocvf_lmp.fit.objective import Objective
 from ocvf_lmp.fit.plan import StatePoint
 from ocvf_lmp.fit.sampling import Measurement
-from ocvf_lmp.fit.targets import LatticeTarget, PdfTarget
+from ocvf_lmp.fit.targets import PdfTarget
 
 
-def scores(objective: Objective, measured: Measurement) -> dict[str, Any]:
-    """Loss, its parts, R_w and lattice of a measurement, with standard errors from blocks."""
+def scores(objective: Objective, measured: Measurement, point: StatePoint) -> dict[str, Any]:
+    """Loss, its parts, R_w and lattice of a measurement, with standard errors from blocks.
+
+    The relative entropy of the ensemble with respect to the prior's is in nats, for all cells of
+    the sample together.
+    """
+    entropy = relative_entropy(measured.delta, point.params.temperature)
     with torch.no_grad():
         blocks = torch.stack([objective.loss(block) for block in measured.blocks])
         lattice = torch.stack([block["lattice"] for block in measured.blocks])
@@ -33,7 +41,11 @@ def scores(objective: Objective, measured: Measurement) -> dict[str, Any]:
             "lattice": measured.means["lattice"].tolist(),
             "lattice_error": (lattice.std(dim=0) / root).tolist(),
             "temperature": float(measured.temperatures.mean()),
-            "ps": float(measured.times[-1]),
+            "ps": float(measured.times.max()),
+            "relative_entropy": entropy[0],
+            "relative_entropy_error": entropy[1],
+            "cells": math.prod(point.repeat),
+            "held_out": point.held_out,
         }
 
 
@@ -53,6 +65,7 @@ def _curves(point: StatePoint, objective: Objective, measured: Measurement) -> d
         "time": measured.times.numpy(),
         "cell_parameters": measured.cells.numpy(),
         "temperatures": measured.temperatures.numpy(),
+        "delta": measured.delta.numpy(),
     }
     if objective.grid is None:
         return curves
@@ -65,9 +78,12 @@ def _curves(point: StatePoint, objective: Objective, measured: Measurement) -> d
         "density": float(density),
     }
     simulated = objective.simulated(measured.means)
+    each = [objective.simulated(block) for block in measured.blocks]
+    partials = [block["pair_density"] / block["density"] for block in measured.blocks]
+    curves["partials_error"] = _standard_error(partials)
     number = 0
     for named in objective.targets:
-        if isinstance(named.target, LatticeTarget):
+        if not isinstance(named.target, PdfTarget):
             continue
         target = named.target
         fields = {
@@ -75,6 +91,7 @@ def _curves(point: StatePoint, objective: Objective, measured: Measurement) -> d
             "r": target.r.numpy(),
             "g": target.g.numpy(),
             "simulated": simulated[named.name].detach().numpy(),
+            "simulated_error": _standard_error([found[named.name] for found in each]),
             "radiation": target.radiation,
             "synthetic": target.synthetic,
             "source": target.source,
@@ -85,6 +102,10 @@ def _curves(point: StatePoint, objective: Objective, measured: Measurement) -> d
         curves |= {f"target{number}_{key}": value for key, value in fields.items()}
         number += 1
     return curves
+
+
+def _standard_error(blocks: Sequence[torch.Tensor]) -> np.ndarray:
+    return (torch.stack(list(blocks)).detach().std(dim=0) / len(blocks) ** 0.5).numpy()
 
 
 def _savez(path: Path, curves: dict[str, Any]) -> None:

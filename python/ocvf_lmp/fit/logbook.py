@@ -10,13 +10,10 @@ from typing import Any
 import torch
 
 from ocvf_lmp.errors import TrainingError
-from ocvf_lmp.files import write_atomically, write_text_atomically
+from ocvf_lmp.files import forget_partials, write_atomically, write_text_atomically
 from ocvf_lmp.fit.plan import StatePoint
 from ocvf_lmp.fit.progress import WindowRecord
-from ocvf_lmp.fit.sampling import Frame
-from ocvf_lmp.md.mechanics import Mechanics
-from ocvf_lmp.md.state import NptState
-from ocvf_lmp.md.thermo import thermo
+from ocvf_lmp.md.engine import Frame, OnFrame
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.experts import Experts
 from ocvf_lmp.potential.weights import save_potential
@@ -24,16 +21,18 @@ from ocvf_lmp.system.h5md import H5mdWriter
 
 CHECKPOINT = "checkpoint.pt"
 METRICS = "metrics.jsonl"
+VALIDATION = "validation.jsonl"
 
 FILES = (
-    "config.yaml", CHECKPOINT, METRICS, "evaluation*", "trajectory_*.h5", "potential*.pt",
-    "report.html",
+    "config.yaml", CHECKPOINT, METRICS, VALIDATION, "evaluation*", "trajectory_*.h5",
+    "replica*.h5", "potential*.pt", "report.html",
 )  # fmt: skip
 """What a training writes in its folder."""
 
 
 def forget_run(folder: Path) -> None:
     """Deletes what a training wrote in a folder, and nothing else that lies there."""
+    forget_partials(folder, FILES)
     for pattern in FILES:
         for path in folder.glob(pattern):
             path.unlink()
@@ -57,11 +56,13 @@ class Logbook:
         folder.mkdir(parents=True, exist_ok=True)
 
     def resume(self) -> dict[str, Any] | None:
-        """The last checkpoint, if there is one; later lines of the metrics are dropped.
+        """The last checkpoint, if there is one; what a killed run left after it is dropped.
 
         Raises:
             TrainingError: the checkpoint cannot be read.
         """
+        if self.writes:
+            forget_partials(self.folder, FILES)
         path = self.folder / CHECKPOINT
         if not path.is_file():
             return None
@@ -73,11 +74,10 @@ class Logbook:
                 f"expected a complete checkpoint in {path}, found it unreadable"
                 f" ({type(reason).__name__}); delete the run folder to start anew"
             ) from reason
-        metrics = self.folder / METRICS
-        if self.writes and metrics.is_file():
-            kept = [line for line in metrics.read_text().splitlines() if _epoch_of(line) <= epoch]
-            text = "".join(line + "\n" for line in kept)
-            write_text_atomically(metrics, text)
+        for name in (METRICS, VALIDATION):
+            if self.writes and (self.folder / name).is_file():
+                text = "".join(line + "\n" for line in _kept(self.folder / name, epoch))
+                write_text_atomically(self.folder / name, text)
         return content
 
     def save(self, content: Mapping[str, Any]) -> None:
@@ -112,29 +112,45 @@ class Logbook:
         table.setdefault(stage, {})[name] = dict(scores)
         write_text_atomically(path, json.dumps(table, indent=1) + "\n")
 
+    def validated(self, epoch: int, tables: Mapping[str, Mapping[str, Any]], ratio: float) -> None:
+        """Adds a look at the states that are held out to ``validation.jsonl``.
+
+        Raises:
+            TrainingError: the disk is full, or the folder cannot be written to.
+        """
+        if not self.writes:
+            return
+        path = self.folder / VALIDATION
+        lines = _kept(path, epoch - 1)  # what an interrupted run has left goes
+        lines.append(json.dumps({"epoch": epoch, "ratio": ratio, "states": tables}))
+        try:
+            write_text_atomically(path, "".join(line + "\n" for line in lines))
+        except OSError as reason:
+            raise self._full(reason) from reason
+
     @contextmanager
-    def trajectory(self, point: StatePoint, steps: int) -> Iterator[Frame]:
+    def trajectory(self, point: StatePoint, number: int, steps: int) -> Iterator[OnFrame]:
         """Records frames of a state's run in H5MD.
 
         Args:
             point: the state.
+            number: of the run; the first one's file is named after the state alone.
             steps: steps that it has run before; frames after that, left by an interrupted run, are
                 replaced.
         """
-        path = self.folder / f"trajectory_{point.name}.h5"
+        name = f"trajectory_{point.name}.h5" if number == 1 else f"replica{number}_{point.name}.h5"
         timestep = point.params.timestep
         try:
-            with H5mdWriter(path, point.structure, restart_step=steps) as writer:
+            with H5mdWriter(self.folder / name, point.structure, restart_step=steps) as writer:
 
-                def record(step: int, state: NptState, mechanics: Mechanics) -> None:
-                    now = thermo(state, mechanics, point.params, step)
+                def record(frame: Frame) -> None:
                     values = {
-                        "temperature": now.temperature,
-                        "pressure": now.pressure,
-                        "potential_energy": now.energy,
+                        "temperature": frame.temperature,
+                        "pressure": float(frame.pressure.trace()) / 3.0,
+                        "potential_energy": frame.energy,
                     }
-                    total = steps + step
-                    writer.append(total, total * timestep, state.positions, state.cell, values)
+                    total = steps + frame.step
+                    writer.append(total, total * timestep, frame.positions, frame.cell, values)
 
                 yield record
         except OSError as reason:
@@ -169,6 +185,13 @@ class Logbook:
             f"expected to write in {self.folder}, found: {reason}. Free disk space and run the same"
             " command again: it resumes from the last checkpoint, which is intact"
         )
+
+
+def _kept(path: Path, epoch: int) -> list[str]:
+    """Lines of a log up to an epoch."""
+    if not path.is_file():
+        return []
+    return [line for line in path.read_text().splitlines() if _epoch_of(line) <= epoch]
 
 
 def _epoch_of(line: str) -> float:

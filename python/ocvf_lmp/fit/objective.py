@@ -8,7 +8,9 @@ from torch import Tensor
 
 from ocvf_lmp.arrays import Cell, Positions
 from ocvf_lmp.errors import InputError
+from ocvf_lmp.fit.stress import PRESSURE, StressTarget, pressure_of
 from ocvf_lmp.fit.targets import LatticeTarget, PdfTarget
+from ocvf_lmp.md.engine import Frame
 from ocvf_lmp.observables.lattice import lattice_parameters
 from ocvf_lmp.observables.pdf import PdfModel, input_reach
 from ocvf_lmp.observables.rdf import PartialGrid, number_density, partials
@@ -24,7 +26,7 @@ class NamedTarget:
     """A target with the name under which its part of the loss is logged."""
 
     name: str
-    target: PdfTarget | LatticeTarget
+    target: PdfTarget | LatticeTarget | StressTarget
 
 
 class Objective:
@@ -69,6 +71,7 @@ class Objective:
                 self.models[named.name] = named.target.model(
                     self.grid, structure.symbols, fractions
                 )
+        self.with_pressure = any(isinstance(t.target, StressTarget) for t in targets)
         self._neighbors: NeighborList | None = None
         self._rehearse(structure.cell)
 
@@ -82,12 +85,18 @@ class Objective:
             found["pair_density"] = density * g
         return found
 
+    def of_frame(self, frame: Frame) -> dict[str, Tensor]:
+        """Observables of what an engine knows of a frame: its pressure, where a target needs it."""
+        return {PRESSURE: pressure_of(frame)} if self.with_pressure else {}
+
     def parts(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Loss of each target for averaged observables, by the target's name."""
         parts = {}
         for named in self.targets:
             if isinstance(named.target, LatticeTarget):
                 parts[named.name] = named.target.loss(means["lattice"])
+            elif isinstance(named.target, StressTarget):
+                parts[named.name] = named.target.loss(means[PRESSURE])
             else:
                 g = means["pair_density"] / means["density"]
                 parts[named.name] = named.target.loss(self.models[named.name], g, means["density"])
@@ -111,7 +120,7 @@ class Objective:
 
     def _rehearse(self, cell: Cell) -> None:
         """Computes the loss of made-up partials: a metric refuses its data before any run."""
-        means = {"lattice": lattice_parameters(cell, self.repeat)}
+        means = {"lattice": lattice_parameters(cell, self.repeat), PRESSURE: torch.zeros_like(cell)}
         if self.grid is not None:
             means["density"] = number_density(cell, self.n_atoms)
             waves = 1.0 + 0.1 * torch.cos(3.0 * self.grid.r(cell.dtype))

@@ -20,6 +20,7 @@ class StatePoint:
         params: ensemble of the twin.
         targets: what its averages are compared with.
         weight: factor on the state's loss.
+        held_out: never trained on, only watched.
     """
 
     name: str
@@ -28,6 +29,7 @@ class StatePoint:
     params: NptParameters
     targets: Sequence[NamedTarget]
     weight: float = 1.0
+    held_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,22 @@ class TrainingPlan:
 
     Attributes:
         estimator: of the gradient: ``adjoint``, or ``reweight`` (see `fit.estimators`).
+        ansatz: ``network``, improved by descent; or ``cevm``, linear in its parameters, which
+            Newton's method brings to where the averages are the observed ones (`fit.newton`).
         epochs: updates of the parameters.
+        replicas: independent runs of each state, whose averages are pooled.
         window: steps that a gradient goes back through (the adjoint's window).
         min_window: the window is never shortened below.
         sample_every: steps between frames in a window.
         sampling: steps of a run that frames for reweighting are taken from.
         relaxation: steps before such a run.
         min_effective: share of the frames that have to count, else new ones are sampled.
+        min_signal: size of a gradient by fluctuations in units of its error below which it is
+            refused and the next run is longer.
+        entropy_weight: of a penalty on the relative entropy of the corrected ensemble with respect
+            to the prior's, per nat (by fluctuations only).
+        closeness: weight of a penalty on the mean square of the correction's forces on the prior's
+            own frames, per (eV/Å)² (`fit.replay`).
         memory: share of what was measured before in the averages at which the loss is taken, 0 to
             < 1. A single window is too short to know an average by: its cell alone breathes by
             more than the model is wrong. The averages start with the measurement of the prior.
@@ -54,19 +65,30 @@ class TrainingPlan:
         evaluation: steps of these measurements.
         evaluate_every: steps between their frames.
         anchor_every: steps between the stored states of the adjoint.
+        horizon: steps of the run that measures how fast neighbouring trajectories part, which tells
+            a window its horizon; 0: the window's own norm has to do.
         gate_width: σ of the gate between the corrections of several temperatures, K (eq. 15).
+        validate_every: epochs between looks at the states that are held out; 0: none.
+        validation: steps of such a look.
+        stop_after: looks in a row without an improvement that end the training early; the best
+            parameters seen are then restored.
         patience: epochs in a row without one trusted gradient that end the training.
         seed: of momenta and initial weights.
     """
 
-    estimator: str = "adjoint"
+    estimator: str = "reweight"
+    ansatz: str = "network"
     epochs: int = 30
+    replicas: int = 1
     window: int = 100
     min_window: int = 20
     sample_every: int = 10
     sampling: int = 1000
     relaxation: int = 100
     min_effective: float = 0.9
+    min_signal: float = 0.5
+    entropy_weight: float = 0.0
+    closeness: float = 0.0
     memory: float = 0.8
     learning_rate: float = 0.04
     momentum: float = 0.5
@@ -74,7 +96,11 @@ class TrainingPlan:
     evaluation: int = 2000
     evaluate_every: int = 20
     anchor_every: int = 50
+    horizon: int = 300
     gate_width: float = 30.0
+    validate_every: int = 0
+    validation: int = 1000
+    stop_after: int = 3
     patience: int = 5
     seed: int = 1
 
@@ -88,6 +114,17 @@ class TrainingPlan:
             raise InputError(
                 f"expected the estimator adjoint or reweight, found {self.estimator!r}; name one"
             )
+        if self.ansatz not in ("network", "cevm"):
+            raise InputError(
+                f"expected the ansatz network or cevm, found {self.ansatz!r}; name one"
+            )
+        if self.estimator == "adjoint" and (self.ansatz == "cevm" or self.entropy_weight):
+            raise InputError(
+                "expected the estimator reweight for cevm or a penalty on the entropy, found"
+                " adjoint: both are made of fluctuations; set training.estimator: reweight"
+            )
+        if self.replicas < 1:
+            raise InputError(f"expected at least one replica, found {self.replicas}")
         if not 0.0 <= self.memory < 1.0:
             raise InputError(
                 f"expected a memory from 0 to below 1, found {self.memory}; 0 takes the newest"

@@ -1,6 +1,6 @@
-"""States of a training shared among the ranks of an MPI run.
+"""Runs of a training shared among the ranks of an MPI run.
 
-Every rank runs the same trainer; a job is done at a rank's own sites alone, and what came of it is
+Every rank runs the same trainer; a job is done in a rank's own runs alone, and what came of it is
 given to all. So every rank makes the same step of the parameters, and the same as one process
 would. The first rank alone writes checkpoints.
 """
@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from ocvf_lmp.errors import OcvfError, TrainingError
-from ocvf_lmp.fit.logbook import Logbook
-from ocvf_lmp.fit.plan import TrainingPlan
+from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.progress import Progress
-from ocvf_lmp.fit.site import Site
+from ocvf_lmp.fit.team import Task
 from ocvf_lmp.fit.work import Job, Outcome
 
 T = TypeVar("T")
@@ -60,23 +59,23 @@ class Ranks:
         return [found for found, _ in results]
 
     def each(
-        self, job: Job, sites: Sequence[Site], plan: TrainingPlan, logbook: Logbook,
-        progress: Progress,
-    ) -> Iterator[tuple[Site, Outcome]]:  # fmt: skip
-        """Does a job at all sites, each on one rank."""
+        self, job: Job, tasks: Sequence[Task], experiment: Experiment, progress: Progress
+    ) -> Iterator[tuple[Task, Outcome]]:
+        """Does a job in all runs, each on one rank."""
         rank, size = self.world.Get_rank(), self.world.Get_size()
 
         def share() -> dict[int, tuple[dict[str, Any], Outcome]]:
             done = {}
-            for number in range(rank, len(sites), size):
-                outcome = job(sites[number], plan, logbook, progress)
-                done[number] = sites[number].as_dict(), outcome
+            for number in range(rank, len(tasks), size):
+                site, run = tasks[number]
+                outcome = job(site, run, experiment, progress)
+                done[number] = run.as_dict(), outcome
             return done
 
         found: dict[int, tuple[dict[str, Any], Outcome]] = {}
         for part in self.together(share):
             found |= part
-        for number, site in enumerate(sites):
+        for number, (site, run) in enumerate(tasks):
             changed, outcome = found[number]
-            site.restore(changed)
-            yield site, outcome
+            run.restore(changed)
+            yield (site, run), outcome

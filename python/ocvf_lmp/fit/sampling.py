@@ -1,39 +1,37 @@
-"""Ensemble averages by runs of the twin: what a model gives for the observables of a state."""
+"""Ensemble averages by runs: what a model gives for the observables of a state."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.objective import Objective
-from ocvf_lmp.md.mechanics import Mechanics
+from ocvf_lmp.md.engine import Engine, Frame, OnFrame
+from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.md.parameters import NptParameters
-from ocvf_lmp.md.rollout import rollout
+from ocvf_lmp.md.relaxation import Relaxation, relaxation
 from ocvf_lmp.md.state import NptState
-from ocvf_lmp.md.thermo import thermo
 from ocvf_lmp.observables.lattice import lattice_parameters
-from ocvf_lmp.potential.protocol import Potential
+from ocvf_lmp.potential.composite import Corrected
 
 N_BLOCKS = 5
-"""Number of blocks from whose scatter standard errors are estimated."""
-
-Frame = Callable[[int, NptState, Mechanics], None]
-"""Told of every frame: number of the step, state, mechanics."""
+"""Number of blocks a run from whose scatter standard errors are estimated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Averages over a run.
+    """Averages over runs.
 
     Attributes:
         means: averaged observables of the objective, by name.
-        blocks: the same for each of `N_BLOCKS` consecutive parts of the run.
-        times: of the frames since the start of the run, ps, (frames,).
+        blocks: the same for each of `N_BLOCKS` consecutive parts of each run.
+        times: of the frames since the start of their run, ps, (frames,).
         cells: lattice parameters of the unit cell of each frame, Å and degrees, (frames, 6).
         temperatures: K, (frames,).
-        state: final state.
+        delta: ΔH of the frames, eV, (frames,).
     """
 
     means: dict[str, Tensor]
@@ -41,19 +39,27 @@ class Measurement:
     times: Tensor
     cells: Tensor
     temperatures: Tensor
-    state: NptState
+    delta: Tensor
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 def measure(
-    potential: Potential,
+    engine: Engine,
+    model: Corrected,
     objective: Objective,
     state: NptState,
     params: NptParameters,
     n_steps: int,
     every: int,
-    on_frame: Frame = lambda step, state, mechanics: None,
-) -> Measurement:
-    """Runs the twin and averages an objective's observables, without gradients.
+    on_frame: OnFrame = lambda frame: None,
+) -> tuple[Measurement, NptState]:
+    """Runs dynamics and averages an objective's observables, without gradients.
+
+    Returns:
+        The averages, and the final state.
 
     Raises:
         InputError: the run is too short for `N_BLOCKS` blocks.
@@ -67,23 +73,24 @@ def measure(
         )
     sums: list[dict[str, Tensor]] = [{} for _ in range(N_BLOCKS)]
     counts = [0] * N_BLOCKS
-    cells: list[Tensor] = []
-    temperatures: list[float] = []
-    times: list[float] = []
+    rows: list[tuple[float, Tensor, float, Tensor]] = []
+    correction = ForceField(model.correction, objective.species)  # pyright: ignore
     objective.forget()
 
-    def observer(step: int, now: NptState, mechanics: Mechanics) -> None:
-        block = min(len(times) * N_BLOCKS // n_frames, N_BLOCKS - 1)
+    @torch.no_grad()
+    def observer(frame: Frame) -> None:
+        block = min(len(rows) * N_BLOCKS // n_frames, N_BLOCKS - 1)
         counts[block] += 1
-        for name, value in objective.observe(now.positions, now.cell).items():
+        seen = objective.observe(frame.positions, frame.cell) | objective.of_frame(frame)
+        for name, value in seen.items():
             total = sums[block].get(name)
             sums[block][name] = value if total is None else total + value
-        times.append(step * params.timestep)
-        cells.append(lattice_parameters(now.cell, objective.repeat))
-        temperatures.append(thermo(now, mechanics, params, step).temperature)
-        on_frame(step, now, mechanics)
+        parameters = lattice_parameters(frame.cell, objective.repeat)
+        delta = correction.energy(frame.positions, frame.cell)
+        rows.append((frame.step * params.timestep, parameters, frame.temperature, delta))
+        on_frame(frame)
 
-    end = rollout(potential, objective.species, state, params, n_steps, observer, every)
+    end = engine.run(model, objective.species, state, params, n_steps, every, observer)
     blocks = [
         {name: value / count for name, value in part.items()}
         for part, count in zip(sums, counts, strict=True)
@@ -92,11 +99,41 @@ def measure(
         name: torch.stack([part[name] for part in sums]).sum(dim=0) / sum(counts)
         for name in sums[0]
     }
-    return Measurement(
+    times, cells, temperatures, delta = zip(*rows, strict=True)
+    found = Measurement(
         means,
         blocks,
         torch.tensor(times, dtype=torch.float64),
         torch.stack(cells),
         torch.tensor(temperatures, dtype=torch.float64),
-        end.state,
+        torch.stack(delta),
+    )
+    return found, end
+
+
+def pool_measurements(parts: Sequence[Measurement]) -> Measurement:
+    """One measurement of several runs of the same length."""
+    if len(parts) == 1:
+        return parts[0]
+    means = {k: torch.stack([p.means[k] for p in parts]).mean(dim=0) for k in parts[0].means}
+    return Measurement(
+        means,
+        [block for part in parts for block in part.blocks],
+        torch.cat([p.times for p in parts]),
+        torch.cat([p.cells for p in parts]),
+        torch.cat([p.temperatures for p in parts]),
+        torch.cat([p.delta for p in parts]),
+    )
+
+
+def cell_memory(found: Measurement) -> Relaxation:
+    """Relaxation of the slowest of the unit cell's lengths and angles."""
+    names = ("a", "b", "c", "alpha", "beta", "gamma")
+    first = found.times == found.times.min()  # of each run
+    n = len(found.times) // int(first.sum())
+    interval = float(found.times[0])
+    columns = found.cells[:n].T  # of one run: time does not go on from one to the next
+    return max(
+        (relaxation(column, interval, name) for column, name in zip(columns, names, strict=True)),
+        key=lambda known: known.time,
     )

@@ -1,6 +1,6 @@
-"""Who works on the states of a training: this process, or several at a time.
+"""Who works on the runs of a training: this process, or several at a time.
 
-A job is a function of a site alone, so every team gives the same numbers.
+A job is a function of a run alone, so every team gives the same numbers.
 """
 
 import multiprocessing
@@ -8,45 +8,44 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 import torch
-from torch import nn
 
 from ocvf_lmp.allocator import keep_memory
 from ocvf_lmp.errors import TrainingError
-from ocvf_lmp.fit.logbook import Logbook
-from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
+from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.progress import Progress, Silent
-from ocvf_lmp.fit.site import Site, make_sites
+from ocvf_lmp.fit.site import Run, Site, make_sites
 from ocvf_lmp.fit.work import Job, Outcome
+
+Task = tuple[Site, Run]
+"""Where a job is done."""
 
 
 class Team(Protocol):
-    """Does a job at several sites."""
+    """Does a job in several runs."""
 
     def each(
-        self, job: Job, sites: Sequence[Site], plan: TrainingPlan, logbook: Logbook,
-        progress: Progress,
-    ) -> Iterator[tuple[Site, Outcome]]:  # fmt: skip
-        """Yields every site, brought up to date, and what the job gave there, as it is done."""
+        self, job: Job, tasks: Sequence[Task], experiment: Experiment, progress: Progress
+    ) -> Iterator[tuple[Task, Outcome]]:
+        """Yields every run, brought up to date, and what the job gave there, as it is done."""
         ...
 
 
 class Alone:
-    """One site after another, in this process."""
+    """One run after another, in this process."""
 
     def each(
-        self, job: Job, sites: Sequence[Site], plan: TrainingPlan, logbook: Logbook,
-        progress: Progress,
-    ) -> Iterator[tuple[Site, Outcome]]:  # fmt: skip
+        self, job: Job, tasks: Sequence[Task], experiment: Experiment, progress: Progress
+    ) -> Iterator[tuple[Task, Outcome]]:
         """See `Team`."""
-        for site in sites:
-            yield site, job(site, plan, logbook, progress)
+        for site, run in tasks:
+            yield (site, run), job(site, run, experiment, progress)
 
 
 class Processes:
@@ -55,22 +54,13 @@ class Processes:
     Args:
         n_workers: how many.
         threads: of torch in each.
-        prior, corrections, states, plan, logbook: what `Trainer` is made of.
+        experiment: of the trainer.
     """
 
-    def __init__(
-        self,
-        n_workers: int,
-        threads: int,
-        prior: nn.Module,
-        corrections: Mapping[str, nn.Module],
-        states: Sequence[StatePoint],
-        plan: TrainingPlan,
-        logbook: Logbook,
-    ) -> None:
+    def __init__(self, n_workers: int, threads: int, experiment: Experiment) -> None:
         context = multiprocessing.get_context("spawn")
         self._news = context.Queue()
-        bench = pickle.dumps((prior, dict(corrections), list(states), plan, logbook))
+        bench = pickle.dumps(experiment)
         self._pool = ProcessPoolExecutor(
             n_workers, context, _begin, (bench, threads, self._news)
         )  # fmt: skip
@@ -85,37 +75,37 @@ class Processes:
         self._pool.shutdown(cancel_futures=True)
 
     def each(
-        self, job: Job, sites: Sequence[Site], plan: TrainingPlan, logbook: Logbook,
-        progress: Progress,
-    ) -> Iterator[tuple[Site, Outcome]]:  # fmt: skip
+        self, job: Job, tasks: Sequence[Task], experiment: Experiment, progress: Progress
+    ) -> Iterator[tuple[Task, Outcome]]:
         """See `Team`."""
-        del plan
         with _forwarded(self._news, progress):
             try:
-                waiting: dict[Future[bytes], Site] = {
-                    self._pool.submit(_work, pickle.dumps((job, _sent(site)))): site
-                    for site in sites
+                waiting: dict[Future[bytes], Task] = {
+                    self._pool.submit(_work, pickle.dumps((job, _sent(*task)))): task
+                    for task in tasks
                 }
                 for done in as_completed(waiting):
-                    site = waiting[done]
+                    site, run = waiting[done]
                     changed, outcome = pickle.loads(done.result())
-                    site.restore(changed)
-                    yield site, outcome
+                    run.restore(changed)
+                    yield (site, run), outcome
             except BrokenProcessPool as reason:
                 raise TrainingError(
                     "expected the worker processes to live as long as the training, found one dead"
                     " (killed, or out of memory?); the same command resumes from the last"
-                    f" checkpoint in {logbook.folder}; `workers: 1` works in a single process"
+                    f" checkpoint in {experiment.logbook.folder}; `workers: 1` works in a single"
+                    " process"
                 ) from reason
 
 
-def _sent(site: Site) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    return site.point.name, site.as_dict(), site.model.correction.state_dict()
+def _sent(site: Site, run: Run) -> tuple[str, int, dict[str, Any], dict[str, Any], dict[str, Any]]:
+    correction = site.model.correction.state_dict()
+    return site.point.name, run.number, site.shared(), run.as_dict(), correction
 
 
 # ------------------------------------------------------------------------------- in the workers
 _bench: dict[str, Any] = {}
-"""Of a worker process: its sites by name, plan, logbook and progress."""
+"""Of a worker process: the experiment, its sites by name, and its progress."""
 
 
 def _begin(bench: bytes, threads: int, news: Any) -> None:
@@ -123,9 +113,9 @@ def _begin(bench: bytes, threads: int, news: Any) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     keep_memory()
-    prior, corrections, states, plan, logbook = pickle.loads(bench)
-    sites = {site.point.name: site for site in make_sites(prior, corrections, states, plan)}
-    _bench.update(sites=sites, plan=plan, logbook=logbook, progress=_Told(news))
+    experiment: Experiment = pickle.loads(bench)
+    sites = {site.point.name: site for site in make_sites(experiment)}
+    _bench.update(sites=sites, experiment=experiment, progress=_Told(news))
 
 
 def _die_with_parent() -> None:
@@ -136,12 +126,14 @@ def _die_with_parent() -> None:
 
 
 def _work(task: bytes) -> bytes:
-    job, (name, state, correction) = pickle.loads(task)
+    job, (name, number, shared, state, correction) = pickle.loads(task)
     site: Site = _bench["sites"][name]
-    site.restore(state)
+    run = site.runs[number - 1]
+    site.share(shared)
+    run.restore(state)
     site.model.correction.load_state_dict(correction)
-    outcome = job(site, _bench["plan"], _bench["logbook"], _bench["progress"])
-    return pickle.dumps((site.as_dict(), outcome))
+    outcome = job(site, run, _bench["experiment"], _bench["progress"])
+    return pickle.dumps((run.as_dict(), outcome))
 
 
 class _Told(Silent):

@@ -1,67 +1,54 @@
-"""Top-down training of ΔH_θ through ensembles of the NPT twin (paper, sections III D and IV).
+"""Top-down training of ΔH_θ through ensembles (paper, sections III D and IV).
 
-Every epoch takes one gradient at each state, whose run goes on where the last epoch left it, and
+Every epoch takes one gradient at each state, whose runs go on where the last epoch left them, and
 makes one step of the parameters. Gradients that say of themselves that they are noise (a window
-beyond the horizon of chaos, too few frames that count) are not used.
+beyond the horizon of chaos, too few frames that count, a signal below its error) are not used.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from ocvf_lmp.errors import InputError, TrainingError
-from ocvf_lmp.fit.logbook import Logbook
-from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
+from ocvf_lmp.errors import TrainingError
+from ocvf_lmp.fit.descent import Descent, Found, Optimiser
+from ocvf_lmp.fit.estimate import GradientEstimate
+from ocvf_lmp.fit.evaluation import scores, write_curves
+from ocvf_lmp.fit.experiment import Experiment
+from ocvf_lmp.fit.newton import Newton
 from ocvf_lmp.fit.progress import Progress, Silent, WindowRecord
+from ocvf_lmp.fit.records import window_record
+from ocvf_lmp.fit.replay import Replay
+from ocvf_lmp.fit.sampling import cell_memory, pool_measurements
 from ocvf_lmp.fit.site import Site, make_sites
-from ocvf_lmp.fit.team import Alone, Team
-from ocvf_lmp.fit.work import Equilibrate, Gradient, Job, Measure, Outcome
+from ocvf_lmp.fit.team import Alone, Task, Team
+from ocvf_lmp.fit.validation import Validation
+from ocvf_lmp.fit.work import Equilibrate, Gradient, Job, Measure, Outcome, Validate
 from ocvf_lmp.potential.experts import Experts
+
+STRETCH, MOST = 1.5, 6.0
+"""Factor on the length of a run whose gradient was noise, and the largest one in all."""
 
 
 class Trainer:
-    """Trains the correction of a prior at several states.
+    """Trains the correction of a prior at several states; a checkpoint is resumed.
 
     Args:
-        prior: H_o.
-        corrections: ΔH_θ of each state by the state's name; the same module for several states
-            makes one correction for all of them.
-        states: what is trained on.
-        plan: how.
-        logbook: files of the run; a checkpoint in it is resumed.
-
-    Raises:
-        InputError: a state without a correction, or two of the same name.
+        experiment: all that the training consists of.
     """
 
-    def __init__(
-        self,
-        prior: nn.Module,
-        corrections: Mapping[str, nn.Module],
-        states: Sequence[StatePoint],
-        plan: TrainingPlan,
-        logbook: Logbook,
-    ) -> None:
-        names = [point.name for point in states]
-        if sorted(names) != sorted(corrections):
-            raise InputError(
-                f"expected one correction for each state ({', '.join(names)}), found"
-                f" {', '.join(corrections)}; give every state a name of its own"
-            )
-        self.prior, self.corrections, self.states = prior, dict(corrections), list(states)
-        self.plan, self.logbook = plan, logbook
-        self.sites = make_sites(prior, corrections, states, plan)
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment, self.plan, self.logbook = experiment, experiment.plan, experiment.logbook
+        self.sites = make_sites(experiment)
+        self.trained = [site for site in self.sites if not site.point.held_out]
+        self.held_out = [site for site in self.sites if site.point.held_out]
         self.progress: Progress = Silent()
         self.team: Team = Alone()
-        parameters = {id(p): p for m in corrections.values() for p in m.parameters()}
-        self.optimizer = torch.optim.SGD(
-            list(parameters.values()), lr=plan.learning_rate, momentum=plan.momentum
-        )
+        newton = self.plan.ansatz == "cevm"
+        self.optimiser: Optimiser = Newton(experiment) if newton else Descent(experiment)
+        self.replay = Replay(experiment, self.trained)
+        self.validation = Validation(experiment)
         self.epoch, self.refused = 0, 0
-        content = logbook.resume()
+        content = self.logbook.resume()
         if content is not None:
             self._restore(content)
 
@@ -70,7 +57,7 @@ class Trainer:
 
         Args:
             progress: told of everything.
-            team: who works on the states; this process alone if None.
+            team: who works on the runs; this process alone if None.
 
         Raises:
             SimulationError: a run left physical ground.
@@ -78,109 +65,142 @@ class Trainer:
         """
         self.progress, self.team = progress or Silent(), team or Alone()
         self._bring("new", Equilibrate("equilibrating", "equilibrated"))
-        self._bring("equilibrated", Measure("before", "training"))
-        while self.epoch < self.plan.epochs:
+        self._measure("equilibrated", "before", "training")
+        while self.epoch < self.plan.epochs and not self.validation.stopped:
             records = self._one_epoch()
             self.epoch += 1
             self.logbook.log(records)
+            self._validate()
             self._save()
+        self.validation.restore_best()
         self._bring("training", Equilibrate("relaxing", "relaxed"))
-        self._bring("relaxed", Measure("after", "done"))
-        models = {site.point.name: site.model for site in self.sites}
+        self._measure("relaxed", "after", "done")
+        models = {site.point.name: site.model for site in self.trained}
         self.logbook.write_potentials(models, self._gate())
 
     def _gate(self) -> Experts | None:
         """The states' corrections behind a gate, where temperature alone tells states apart."""
-        anchors = sorted((site.point.params.temperature, site.point.name) for site in self.sites)
+        anchors = sorted((s.point.params.temperature, s.point.name) for s in self.trained)
         temperatures = [temperature for temperature, _ in anchors]
         if len(anchors) < 2 or len(set(temperatures)) < len(anchors) or self.logbook.shared:
             return None
-        experts = [self.corrections[name] for _, name in anchors]
+        experts = [self.experiment.corrections[name] for _, name in anchors]
         return Experts(experts, temperatures, self.plan.gate_width)
 
-    def _bring(self, stage: str, job: Equilibrate | Measure) -> None:
-        """Does a job at all sites that are at a stage; a checkpoint follows each."""
-        waiting = [site for site in self.sites if site.stage == stage]
-        for site, outcome in self._each(job, waiting):
-            if isinstance(job, Measure):
-                name = site.point.name
-                self.logbook.score(job.when, name, outcome.scores)
-                self.progress.measured(name, job.when, outcome.scores)
+    def _bring(self, stage: str, job: Job) -> None:
+        """Does a job in all runs that are at a stage; a checkpoint follows each."""
+        waiting = [(s, r) for s in self.sites for r in s.runs if r.stage == stage]
+        for _ in self._each(job, waiting):
             self._save()
 
-    def _each(self, job: Job, sites: Sequence[Site]) -> Iterator[tuple[Site, Outcome]]:
-        return self.team.each(job, sites, self.plan, self.logbook, self.progress)
+    def _measure(self, stage: str, when: str, after: str) -> None:
+        """Measures in all runs at a stage, and pools what the runs of a state have found."""
+        self._bring(stage, Measure(f"{when} training: measuring", after))
+        for site in self.sites:
+            if any(run.measured is None or run.stage != after for run in site.runs):
+                continue  # or measured after training, by a run that was killed then and resumed
+            found = pool_measurements([run.measured for run in site.runs if run.measured])
+            site.pooled = found.means
+            site.relaxation = cell_memory(found)
+            for run in site.runs:
+                run.measured = None
+            write_curves(self.logbook.folder, when, site.point, site.objective, found)
+            table = scores(site.objective, found, site.point)
+            self.logbook.score(when, site.point.name, table)
+            self.progress.measured(site.point.name, when, table)
+        self._save()
+
+    def _each(self, job: Job, tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
+        return self.team.each(job, tasks, self.experiment, self.progress)
 
     def _one_epoch(self) -> list[WindowRecord]:
-        """One window at every state, and one step of the parameters."""
-        rate = self.plan.learning_rate * self._decay()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad()
-        found = {s.point.name: o for s, o in self._each(Gradient(self.epoch + 1, rate), self.sites)}
-        records = []
-        for site in self.sites:  # in their order, whoever was first
-            outcome = found[site.point.name]
-            assert outcome.record is not None
-            self._add_gradients(site, outcome.gradients)
-            records.append(outcome.record)
-            self.progress.window(outcome.record)
-        if any(record.updated for record in records):
-            self._scale_gradients()
-            self.optimizer.step()
-            self.refused = 0
-        else:
-            self.refused += 1
-        if self.refused >= self.plan.patience:
-            shown = "; ".join(f"{r.state}: {r.reason}" for r in records)
-            raise TrainingError(
-                f"expected a gradient that can be trusted, found none in {self.refused} epochs"
-                f" ({shown}). Shorten training.window and training.min_window;"
-                f" the last state is in {self.logbook.folder}"
-            )
+        """One gradient at every state, and one step of the parameters."""
+        outcomes: dict[tuple[str, int], Outcome] = {}
+        tasks = [(site, run) for site in self.trained for run in site.runs]
+        for (site, run), outcome in self._each(Gradient(self.epoch + 1), tasks):
+            outcomes[site.point.name, run.number] = outcome
+        records, found = [], []
+        for site in self.trained:  # in their order, whoever was first
+            shares = [outcomes[site.point.name, run.number].share for run in site.runs]
+            assert shares[0] is not None
+            estimate = shares[0].pooled(shares, site, self.plan)
+            self._check(site, estimate)
+            self._pool(site, estimate)
+            rate = self.optimiser.rate(self.epoch)
+            records.append(window_record(site, estimate, self.epoch + 1, rate))
+            self.progress.window(records[-1])
+            if not estimate.refusal:
+                found.append((site, self.replay.added(site, estimate), shares))
+        self._step(found, records)
         return records
 
-    @staticmethod
-    def _add_gradients(site: Site, gradients: Mapping[str, Tensor]) -> None:
-        parameters = dict(site.model.named_parameters())
-        for name, slope in gradients.items():
-            parameter = parameters[name]
-            parameter.grad = slope if parameter.grad is None else parameter.grad + slope
+    def _pool(self, site: Site, estimate: GradientEstimate) -> None:
+        """Takes over the averages; a run whose gradient was noise is longer next time."""
+        pooled = site.pool(estimate.observables)
+        site.pooled = {k: v.detach() for k, v in pooled.items()}
+        if estimate.refusal and estimate.signal_to_noise < self.plan.min_signal:
+            site.stretch = min(MOST, STRETCH * site.stretch)
 
-    def _scale_gradients(self) -> None:
-        """Divides the gradients of each correction by the largest initial norm of its states.
+    def _step(self, found: Sequence[Found], records: Sequence[WindowRecord]) -> None:
+        if found:
+            self.optimiser.step(self.epoch, found)
+            self.refused = 0
+            return
+        self.refused += 1
+        if self.refused >= self.plan.patience:
+            shown = "; ".join(f"{r.state}: {r.reason}" for r in records)
+            what = "training.window and training.min_window"
+            hint = f"Shorten {what}" if self.plan.estimator == "adjoint" else "Sample longer"
+            raise TrainingError(
+                f"expected a gradient that can be trusted, found none in {self.refused} epochs"
+                f" ({shown}). {hint}; the last state is in {self.logbook.folder}"
+            )
 
-        Steps then shrink as the misfit does. Scaling each parameter by its own history, as Adam
-        does, would move the many whose gradient is only noise as far as the few that carry the
-        signal; one scale for all corrections would leave those of small losses where they are.
-        """
-        scales: dict[nn.Module, float] = {}
-        for site in self.sites:
-            module = self.corrections[site.point.name]
-            scales[module] = max(scales.get(module, 0.0), site.usual_norm * site.point.weight)
-        for module, scale in scales.items():
-            for parameter in module.parameters():
-                if parameter.grad is not None and scale > 0.0:
-                    parameter.grad /= scale
+    def _check(self, site: Site, estimate: GradientEstimate) -> None:
+        if not (math.isfinite(estimate.loss) and math.isfinite(estimate.norm)):
+            raise TrainingError(
+                f"expected a finite loss and gradient, found {estimate.loss} and {estimate.norm} at"
+                f" {site.point.name} in epoch {self.epoch + 1}; lower training.learning_rate. The"
+                f" last good state is in {self.logbook.folder}: the same command resumes it"
+            )
 
-    def _decay(self) -> float:
-        return 0.1 + 0.45 * (1.0 + math.cos(math.pi * self.epoch / max(self.plan.epochs, 1)))
+    def _validate(self) -> None:
+        """Looks at the states that are held out, where it is time to."""
+        every = self.plan.validate_every
+        if not (self.held_out and every and self.epoch % every == 0):
+            return
+        tasks = [(site, run) for site in self.held_out for run in site.runs]
+        losses = {}
+        for (site, _), outcome in self._each(Validate(self.epoch), tasks):
+            assert outcome.measured is not None
+            losses[site.point.name] = scores(site.objective, outcome.measured, site.point)
+        ordered = {site.point.name: losses[site.point.name] for site in self.held_out}
+        self.validation.look(self.epoch, ordered)
+        for name, table in ordered.items():
+            self.progress.measured(name, f"(held out) after epoch {self.epoch} of", table)
 
     def _save(self) -> None:
+        corrections = self.experiment.corrections
         self.logbook.save(
             {
                 "epoch": self.epoch,
                 "refused": self.refused,
-                "optimizer": self.optimizer.state_dict(),
-                "corrections": {k: m.state_dict() for k, m in self.corrections.items()},
+                "optimizer": self.optimiser.as_dict(),
+                "validation": self.validation.as_dict(),
+                "replay": self.replay.as_dict(),
+                "corrections": {
+                    s.point.name: corrections[s.point.name].state_dict() for s in self.trained
+                },
                 "sites": {site.point.name: site.as_dict() for site in self.sites},
             }
         )
 
     def _restore(self, content: Mapping[str, Any]) -> None:
         self.epoch, self.refused = content["epoch"], content["refused"]
-        self.optimizer.load_state_dict(content["optimizer"])
-        for name, module in self.corrections.items():
-            module.load_state_dict(content["corrections"][name])
+        self.optimiser.restore(content["optimizer"])
+        for name, weights in content["corrections"].items():
+            self.experiment.corrections[name].load_state_dict(weights)
+        self.validation.restore(content["validation"])
+        self.replay.restore(content["replay"])
         for site in self.sites:
             site.restore(content["sites"][site.point.name])

@@ -1,30 +1,18 @@
-"""What is done at one state of a training: equilibration, measurement, a gradient's window.
+"""What is done in one run of a state: equilibration, measurement, its share of a gradient.
 
-Each job changes its site and returns what the trainer needs of it, and nothing else: so states can
-be worked on by different processes, in any order, with the same result.
+Each job changes its run and returns what the trainer needs of it, and nothing else: so runs can be
+worked on by different processes, in any order, with the same result.
 """
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
-import torch
-from torch import Tensor
-
-from ocvf_lmp.errors import TrainingError
-from ocvf_lmp.fit.entropy import DeltaRecorder, relative_entropy
-from ocvf_lmp.fit.estimators import ESTIMATORS
-from ocvf_lmp.fit.evaluation import scores, write_curves
-from ocvf_lmp.fit.logbook import Logbook
-from ocvf_lmp.fit.plan import TrainingPlan
-from ocvf_lmp.fit.progress import Progress, WindowRecord
-from ocvf_lmp.fit.sampling import measure
-from ocvf_lmp.fit.site import Site
-from ocvf_lmp.md.mechanics import Mechanics
-from ocvf_lmp.md.rollout import Observer, rollout
-from ocvf_lmp.md.state import NptState
+from ocvf_lmp.fit.estimators import ESTIMATORS, Share
+from ocvf_lmp.fit.experiment import Experiment
+from ocvf_lmp.fit.progress import Progress
+from ocvf_lmp.fit.sampling import Measurement, measure
+from ocvf_lmp.fit.site import Run, Site
+from ocvf_lmp.md.engine import Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,42 +20,25 @@ class Outcome:
     """What a job gave.
 
     Attributes:
-        scores: of a measurement.
-        record: of a window.
-        gradients: of the state's loss by the name of the model's parameter, ready to be added;
-            empty if they cannot be trusted.
+        share: of a gradient.
+        measured: averages that are not kept with the run.
     """
 
-    scores: dict[str, Any] = field(default_factory=dict)
-    record: WindowRecord | None = None
-    gradients: Mapping[str, Tensor] = field(default_factory=dict)
+    share: Share | None = None
+    measured: Measurement | None = None
 
 
 class Job(Protocol):
-    """A piece of work at one state."""
+    """A piece of work in one run."""
 
-    def __call__(
-        self, site: Site, plan: TrainingPlan, logbook: Logbook, progress: Progress
-    ) -> Outcome:
+    def __call__(self, site: Site, run: Run, experiment: Experiment, progress: Progress) -> Outcome:
         """Does it."""
         ...
 
 
-@contextmanager
-def _watched(
-    site: Site,
-    plan: TrainingPlan,
-    logbook: Logbook,
-    task: AbstractContextManager[Callable[[int], None]],
-) -> Iterator[Observer]:
-    """Records the frames of a site's run and tells how far it is."""
-    with logbook.trajectory(site.point, site.steps) as record, task as advance:
-
-        def watch(step: int, now: NptState, mechanics: Mechanics) -> None:
-            record(step, now, mechanics)
-            advance(plan.evaluate_every)
-
-        yield watch
+def run_name(site: Site, run: Run) -> str:
+    """Name of a run: that of its state, with its number if it is not the first."""
+    return site.point.name + (f" #{run.number}" if run.number > 1 else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,98 +47,105 @@ class Equilibrate:
 
     Attributes:
         what: word for the progress.
-        stage: of the site, afterwards.
+        stage: of the run, afterwards.
     """
 
     what: str
     stage: str
 
-    def __call__(
-        self, site: Site, plan: TrainingPlan, logbook: Logbook, progress: Progress
-    ) -> Outcome:
+    def __call__(self, site: Site, run: Run, experiment: Experiment, progress: Progress) -> Outcome:
         """Does it."""
-        n_steps, name = plan.equilibration, site.point.name
-        with _watched(site, plan, logbook, progress.task(f"{self.what} {name}", n_steps)) as watch:
-            end = rollout(
-                site.model, site.objective.species, site.state, site.point.params, n_steps,
-                watch, plan.evaluate_every,
+        plan = experiment.plan
+        n_steps, every = plan.equilibration, plan.evaluate_every
+        task = progress.task(f"{self.what} {run_name(site, run)}", n_steps)
+        with (
+            experiment.logbook.trajectory(site.point, run.number, run.steps) as record,
+            task as advance,
+        ):
+
+            def watch(frame: Frame) -> None:
+                record(frame)
+                advance(every)
+
+            run.state = experiment.engine.run(
+                site.model, site.objective.species, run.state, site.point.params, n_steps, every,
+                watch,
             )  # fmt: skip
-        site.state, site.stage = end.state, self.stage
-        site.steps += n_steps
+        run.stage = self.stage
+        run.steps += n_steps
         return Outcome()
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Measures a state and writes its curves; the averages become the site's pooled ones.
+    """Measures in a run; what is found stays with the run until all runs of the state have it.
 
     Attributes:
-        when: ``before`` or ``after`` training.
-        stage: of the site, afterwards.
+        what: words for the progress.
+        stage: of the run, afterwards.
     """
 
-    when: str
+    what: str
     stage: str
 
-    def __call__(
-        self, site: Site, plan: TrainingPlan, logbook: Logbook, progress: Progress
-    ) -> Outcome:
+    def __call__(self, site: Site, run: Run, experiment: Experiment, progress: Progress) -> Outcome:
         """Does it."""
-        name, n_steps = site.point.name, plan.evaluation
-        delta = DeltaRecorder(site.model.correction, site.objective.species)  # pyright: ignore
-        task = progress.task(f"measuring {name} {self.when} training", n_steps)
-        with _watched(site, plan, logbook, task) as watch:
+        plan = experiment.plan
+        run.measured = _measured(site, run, experiment, progress, plan.evaluation, self.what)
+        run.stage = self.stage
+        return Outcome()
 
-            def on_frame(step: int, now: NptState, mechanics: Mechanics) -> None:
-                watch(step, now, mechanics)
-                delta.add(now)
 
-            found = measure(
-                site.model, site.objective, site.state, site.point.params, n_steps,
-                plan.evaluate_every, on_frame,
-            )  # fmt: skip
-        site.state, site.stage, site.pooled = found.state, self.stage, found.means
-        site.steps += n_steps
-        write_curves(logbook.folder, self.when, site.point, site.objective, found)
-        entropy = relative_entropy(torch.stack(delta.energies), site.point.params.temperature)
-        cells = math.prod(site.point.repeat)
-        return Outcome(
-            scores=scores(site.objective, found)
-            | {"relative_entropy": entropy[0], "relative_entropy_error": entropy[1], "cells": cells}
-        )
+@dataclass(frozen=True, slots=True)
+class Validate:
+    """Measures a state that is held out, with the corrections as they are now.
+
+    Attributes:
+        epoch: after which it is done.
+    """
+
+    epoch: int
+
+    def __call__(self, site: Site, run: Run, experiment: Experiment, progress: Progress) -> Outcome:
+        """Does it."""
+        n_steps, what = experiment.plan.validation, f"validating after epoch {self.epoch}:"
+        return Outcome(measured=_measured(site, run, experiment, progress, n_steps, what))
+
+
+def _measured(
+    site: Site, run: Run, experiment: Experiment, progress: Progress, n_steps: int, what: str
+) -> Measurement:
+    every = experiment.plan.evaluate_every
+    task = progress.task(f"{what} {run_name(site, run)}", n_steps)
+    with (
+        experiment.logbook.trajectory(site.point, run.number, run.steps) as record,
+        task as advance,
+    ):
+
+        def watch(frame: Frame) -> None:
+            record(frame)
+            advance(every)
+
+        found, run.state = measure(
+            experiment.engine, site.model, site.objective, run.state, site.point.params, n_steps,
+            every, watch,
+        )  # fmt: skip
+    run.steps += n_steps
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Gradient:
-    """Estimates the gradient of a state's loss, as the plan says how.
+    """A run's share of the gradient of its state's loss, by the plan's estimator.
 
     Attributes:
         epoch: its number, from 1.
-        rate: learning rate, for the record.
-
-    Raises:
-        TrainingError: a loss or a gradient that is not a number.
     """
 
     epoch: int
-    rate: float
 
-    def __call__(
-        self, site: Site, plan: TrainingPlan, logbook: Logbook, progress: Progress
-    ) -> Outcome:
+    def __call__(self, site: Site, run: Run, experiment: Experiment, progress: Progress) -> Outcome:
         """Does it."""
-        name = site.point.name
-        estimate = ESTIMATORS[plan.estimator](
-            site, plan, logbook, progress, f"epoch {self.epoch} {name}"
-        )
-        if not (math.isfinite(estimate.loss) and math.isfinite(estimate.norm)):
-            raise TrainingError(
-                f"expected a finite loss and gradient, found {estimate.loss} and {estimate.norm} at"
-                f" {name} in epoch {self.epoch}; lower training.learning_rate. The"
-                f" last good state is in {logbook.folder}: the same command resumes it"
-            )
-        gradients = {}
-        if not estimate.refusal:
-            weight = site.point.weight * site.restraint(estimate.norm)
-            gradients = {key: weight * slope for key, slope in estimate.gradients.items()}
-        return Outcome(record=site.record(estimate, self.epoch, self.rate), gradients=gradients)
+        name = f"epoch {self.epoch} {run_name(site, run)}"
+        estimate = ESTIMATORS[experiment.plan.estimator]
+        return Outcome(share=estimate(site, run, experiment, progress, name))

@@ -5,7 +5,18 @@ from pathlib import Path
 
 import torch
 
+from ocvf_lmp.errors import InputError
 from ocvf_lmp.system.structure import PEROVSKITE_SITES, Structure
+
+ATOM_STYLES = {
+    "atomic": "{kind}",
+    "charge": "{kind} 0.0",
+    "bond": "0 {kind}",
+    "angle": "0 {kind}",
+    "molecular": "0 {kind}",
+    "full": "0 {kind} 0.0",
+}
+"""What LAMMPS' atom styles have between number and position, of neutral atoms in no molecule."""
 
 
 def distorted_cell(symbols: Sequence[str], repeat: tuple[int, int, int], seed: int) -> Structure:
@@ -28,8 +39,28 @@ def distorted_cell(symbols: Sequence[str], repeat: tuple[int, int, int], seed: i
     return Structure(fractional @ unit + shifts, cell, species, tuple(symbols))
 
 
-def write_data(path: Path, structure: Structure) -> None:
-    """A LAMMPS data file (`atom_style atomic`), to all digits, of a lower triangular cell."""
+def write_data(
+    path: Path,
+    structure: Structure,
+    velocities: torch.Tensor | None = None,
+    atom_style: str = "atomic",
+) -> None:
+    """A LAMMPS data file, to all digits, of a lower triangular cell.
+
+    Args:
+        path: to write.
+        structure: atoms.
+        velocities: Å/ps, (atoms, 3).
+        atom_style: one of `ATOM_STYLES`; molecules and charges are zero.
+
+    Raises:
+        InputError: another atom style.
+    """
+    if atom_style not in ATOM_STYLES:
+        raise InputError(
+            f"expected an atom style of {', '.join(ATOM_STYLES)}, found {atom_style!r}; choose one"
+            " of them"
+        )
     a, b, c = structure.cell.tolist()
     lines = [
         "written by ocvf-lmp\n",
@@ -39,9 +70,14 @@ def write_data(path: Path, structure: Structure) -> None:
     ]
     masses = dict(zip(structure.species.tolist(), structure.masses.tolist(), strict=True))
     lines += [f"{k + 1} {masses.get(k, 1.0)!r}" for k in range(len(structure.symbols))]
-    lines.append("\nAtoms # atomic\n")
+    lines.append(f"\nAtoms # {atom_style}\n")
     for k, (kind, r) in enumerate(
         zip(structure.species.tolist(), structure.positions.tolist(), strict=True), start=1
     ):
-        lines.append(f"{k} {kind + 1} {r[0]!r} {r[1]!r} {r[2]!r}")
+        columns = ATOM_STYLES[atom_style].format(kind=kind + 1)
+        lines.append(f"{k} {columns} {r[0]!r} {r[1]!r} {r[2]!r}")
+    if velocities is not None:
+        lines.append("\nVelocities\n")
+        for k, v in enumerate(velocities.tolist(), start=1):
+            lines.append(f"{k} {v[0]!r} {v[1]!r} {v[2]!r}")
     path.write_text("\n".join(lines) + "\n")

@@ -31,6 +31,9 @@ from ocvf_lmp.lammps.model_header import (
 )
 from ocvf_lmp.lammps.unified import MLIAPModel
 from ocvf_lmp.potential.composite import Corrected
+from ocvf_lmp.potential.elsewhere import Elsewhere
+from ocvf_lmp.potential.foreign.calculator import CalculatorPrior
+from ocvf_lmp.potential.foreign.chgnet import ChgnetPrior
 from ocvf_lmp.potential.weights import construct, describe
 
 WEIGHTS = "archive/data/0"  # where torch stores the only tensor of the pickle
@@ -73,7 +76,8 @@ def export_model(
         The header that was written.
 
     Raises:
-        InputError: an unknown precision, or `delta_only` for a potential without correction.
+        InputError: an unknown precision, `delta_only` for a potential without correction, or a
+            prior that cannot work in LAMMPS through this file.
         ModelFileError: a potential that is not one of this package's.
         OcvfError: the file could not be written.
     """
@@ -89,6 +93,7 @@ def export_model(
                 f" {type(potential).__name__}; leave out --delta-only"
             )
         potential = potential.correction
+    _refuse_outsiders(potential)
     weights = _pack(potential)
     header = ModelHeader(
         symbols=tuple(potential.symbols),  # pyright: ignore
@@ -144,6 +149,17 @@ def open_in_lammps(header: str, weights: Tensor) -> MLIAPModel:
     known = ModelHeader.from_json(header)
     potential = _rebuild(known, weights.numpy().tobytes(), "the model file")
     return MLIAPModel(potential.to(getattr(torch, known.precision)), known)
+
+
+def _refuse_outsiders(potential: nn.Module) -> None:
+    for part in potential.modules():
+        if isinstance(part, CalculatorPrior | ChgnetPrior | Elsewhere):
+            kind = getattr(part, "name", "CHGNet")
+            raise InputError(
+                f"expected a prior that the model file can bring to LAMMPS, found {kind}; export"
+                " the correction with --delta-only, and add it to a pair style of the prior by"
+                " pair_style hybrid/overlay"
+            )
 
 
 def _pack(potential: nn.Module) -> bytes:

@@ -16,6 +16,7 @@ import torch
 
 from ocvf_lmp.arrays import Species
 from ocvf_lmp.errors import InputError
+from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.md.horizon import Horizon, horizon
 from ocvf_lmp.md.lyapunov import Lyapunov
 from ocvf_lmp.md.mechanics import Mechanics
@@ -97,7 +98,8 @@ def adjoint_gradient(
         lyapunov: exponent of a longer run, which tells the horizon better than one window can.
 
     Raises:
-        InputError: no frame would be sampled, or a loss that does not depend on the observables.
+        InputError: no frame would be sampled, a loss that does not depend on the observables, or a
+            potential with a term that cannot be differentiated twice.
         SimulationError: the run left physical ground.
     """
     first = sample_every if first_sample is None else first_sample
@@ -107,6 +109,7 @@ def adjoint_gradient(
             f" {sample_every}, first_sample {first}, anchor_every {anchor_every}; lengthen the"
             " window or sample earlier"
         )
+    ForceField(potential, species, skin).refuse_graph()  # now, not after the way forward
     sampled = range(first, n_steps + 1, sample_every)
     recorder = _Recorder(observe, sampled, anchor_every)
     state = state.map(torch.Tensor.detach)

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import torch
 
+from ocvf_lmp.arrays import Matrix3
 from ocvf_lmp.md.mechanics import Mechanics
 from ocvf_lmp.md.npt import conserved_energy, twice_kinetic
 from ocvf_lmp.md.parameters import NptParameters, masses_of
 from ocvf_lmp.md.state import NptState
 from ocvf_lmp.system.cell import volume
-from ocvf_lmp.units import KB, NKTV2P
+from ocvf_lmp.units import KB, MVV2E, NKTV2P
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,13 @@ class Thermo:
             f"step {self.step} (t = {self.time:.3f} ps): T = {self.temperature:.4g} K,"
             f" P = {self.pressure:.4g} bar, V = {self.volume:.6g} Å³, U = {self.energy:.8g} eV"
         )
+
+
+@torch.no_grad()
+def pressure_tensor(state: NptState, mechanics: Mechanics) -> Matrix3:
+    """Instantaneous pressure, kinetic part and virial, bar, (3, 3)."""
+    kinetic = MVV2E * (state.momenta / state.masses[:, None]).T @ state.momenta
+    return (kinetic + mechanics.virial) / volume(state.cell) * NKTV2P
 
 
 @torch.no_grad()

@@ -19,6 +19,7 @@ from ocvf_lmp.observables.smearing import spread
 from ocvf_lmp.system.cell import volume
 from ocvf_lmp.system.edges import Edges
 from ocvf_lmp.system.neighbors import NeighborList, build_neighbors
+from ocvf_lmp.system.stack import Stack
 
 WINDOW = 6.0
 """Half-width of the smearing window in units of sigma (the Gaussian has fallen to 1.5e-8)."""
@@ -157,6 +158,42 @@ def partials(
     center, neighbor = neighbors.center[half], neighbors.neighbor[half]
     vector = positions[neighbor] - positions[center] + neighbors.shift[half] @ cell
     return _table(vector, center, neighbor, species, cell, grid)
+
+
+def partials_of_stack(
+    stack: Stack, cells: Float[torch.Tensor, "frames 3 3"], grid: PartialGrid
+) -> Float[torch.Tensor, "frames pairs bins"]:
+    """Partial g_ab(r) of every frame of a stack, in one histogram.
+
+    Args:
+        stack: edges of the frames, up to `grid.cutoff` at least.
+        cells: rows, Å, (frames, 3, 3).
+        grid: distances and pairs.
+
+    Returns:
+        (frames, pairs, bins), without gradients.
+
+    Raises:
+        InputError: the stack's cutoff is shorter than `grid.cutoff`.
+    """
+    if stack.cutoff < grid.cutoff - 1e-9:
+        raise InputError(
+            f"expected edges up to {grid.cutoff:.3f} Å for partials up to r_max ="
+            f" {grid.r_max:.3f} Å, found a stack with cutoff {stack.cutoff:.3f} Å;"
+            " stack the frames with grid.cutoff"
+        )
+    edges, species = stack.edges, stack.species
+    assert edges.reverse is not None
+    half = _one_of_two(edges.reverse)
+    distance = torch.linalg.vector_norm(edges.vector[half], dim=1)
+    half, distance = half[distance < grid.cutoff], distance[distance < grid.cutoff]
+    center = edges.center[half]
+    row = _pair_rows(grid.n_species, species.device)[species[center], species[edges.neighbor[half]]]
+    row = row + grid.n_pairs * (center // stack.n_atoms)
+    shape = (stack.n_frames * grid.n_pairs, grid.n_bins)
+    table = spread(distance, row, shape, grid.dr, grid.sigma, grid.half_window)
+    norms = torch.stack([_norm(species[: stack.n_atoms], h, grid) for h in cells])
+    return table.view(stack.n_frames, grid.n_pairs, grid.n_bins) * norms
 
 
 def number_density(cell: Cell, n_atoms: int) -> Scalar:

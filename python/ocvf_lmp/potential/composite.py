@@ -1,13 +1,13 @@
 """Sums of potentials, and the corrected Hamiltonian H = H_o + ΔH_θ."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
 
 from ocvf_lmp.arrays import AtomEnergies, Scalar, Species
 from ocvf_lmp.errors import InputError
-from ocvf_lmp.potential.protocol import Exchange
+from ocvf_lmp.potential.protocol import BlackBox, Exchange, Potential
 from ocvf_lmp.system.edges import Edges
 
 
@@ -54,6 +54,9 @@ class Corrected(Sum):
         correction: ΔH_θ, zero at the start of training.
     """
 
+    CORRECTION = "terms.1."
+    """Beginning of the names of the correction's parameters."""
+
     def __init__(self, prior: nn.Module, correction: nn.Module) -> None:
         super().__init__([prior.requires_grad_(False), correction])
 
@@ -66,3 +69,28 @@ class Corrected(Sum):
     def correction(self) -> nn.Module:
         """ΔH_θ."""
         return self.terms[1]
+
+
+def split(potential: Potential) -> tuple[Potential | None, tuple[BlackBox, ...]]:
+    """The part of a potential that torch can differentiate, and its black boxes.
+
+    Returns:
+        The potential itself where it has no black box; else the sum of its other terms (None if
+        there are none), with the parameters of the original, and the black boxes.
+    """
+    terms = list(_terms(potential))
+    boxes = tuple(term for term in terms if isinstance(term, BlackBox))
+    if not boxes:
+        return potential, ()
+    rest: list[nn.Module] = [term for term in terms if not isinstance(term, BlackBox)]
+    if len(rest) > 1:
+        return Sum(rest), boxes
+    return (rest[0] if rest else None), boxes  # pyright: ignore
+
+
+def _terms(potential: object) -> Iterator[nn.Module]:
+    if not isinstance(potential, Sum):
+        yield potential  # pyright: ignore
+        return
+    for term in potential.terms:
+        yield from _terms(term)

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from ocvf_lmp.arrays import AtomEnergies, Scalar, Species
+from ocvf_lmp.arrays import AtomEnergies, Cell, Forces, Matrix3, Positions, Scalar, Species
 from ocvf_lmp.system.edges import Edges
 
 
@@ -46,4 +46,25 @@ class Potential(Protocol):
 
     def energy(self, edges: Edges, species: Species) -> Scalar:
         """Total energy, eV."""
+        ...
+
+
+@runtime_checkable
+class BlackBox(Protocol):
+    """An energy of whole configurations, with its first derivatives and no more.
+
+    Attributes:
+        symbols: chemical symbols in the order of the species indices.
+    """
+
+    symbols: tuple[str, ...]
+
+    def mechanics(
+        self, positions: Positions, cell: Cell, species: Species
+    ) -> tuple[Scalar, Forces, Matrix3]:
+        """Energy (eV), forces (eV/Å) and virial -dE/dstrain (eV, symmetric); no graph."""
+        ...
+
+    def configuration_energy(self, positions: Positions, cell: Cell, species: Species) -> Scalar:
+        """Energy alone, eV; no graph."""
         ...

@@ -1,6 +1,8 @@
 """Potentials in files: a header that says what they are, and their weights.
 
-The file is read without running code from it (``torch.load(weights_only=True)``).
+The file is read without running code from it (``torch.load(weights_only=True)``). Priors of other
+people are in it with their architecture and weights; a calculator is only named, and not made when
+the file is read (see `CalculatorPrior.connect`).
 """
 
 import json
@@ -17,7 +19,12 @@ from ocvf_lmp.files import write_atomically
 from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.composite import Corrected, Sum
 from ocvf_lmp.potential.dimenet import DimeNet
+from ocvf_lmp.potential.elsewhere import Elsewhere
 from ocvf_lmp.potential.experts import Experts
+from ocvf_lmp.potential.foreign.calculator import CalculatorPrior
+from ocvf_lmp.potential.foreign.chgnet import ChgnetPrior
+from ocvf_lmp.potential.foreign.mace import MacePrior
+from ocvf_lmp.potential.pair_series import PairSeries, PairTerm
 from ocvf_lmp.potential.repulsion import Repulsion
 
 FORMAT = "ocvf-lmp potential"
@@ -43,6 +50,18 @@ def describe(potential: nn.Module) -> dict[str, Any]:
                 "symbols": list(potential.symbols),
                 "outer": potential.outer.tolist(),
             }
+        case PairSeries():
+            return {
+                "type": "pair series",
+                "symbols": list(potential.symbols),
+                "terms": [asdict(term) for term in potential.terms],
+            }
+        case Elsewhere():
+            return {
+                "type": "elsewhere",
+                "symbols": list(potential.symbols),
+                "commands": list(potential.commands),
+            }
         case Experts():
             return {
                 "type": "experts",
@@ -60,6 +79,8 @@ def describe(potential: nn.Module) -> dict[str, Any]:
             }
         case Sum():
             return {"type": "sum", "terms": [describe(term) for term in potential.terms]}
+        case MacePrior() | ChgnetPrior() | CalculatorPrior():
+            return potential.description()
         case _:
             raise ModelFileError(
                 f"expected a potential of this package, found {type(potential).__name__};"
@@ -83,8 +104,15 @@ def in_words(description: Mapping[str, Any], sizes: bool = False) -> str:
             return f"experts at {at} K ({in_words(experts[0], sizes)}{state})"
         case {"type": "sum", "terms": terms}:
             return " + ".join(in_words(term, sizes) for term in terms)
+        case {"type": "calculator", "factory": factory}:
+            return f"calculator {factory}"
         case {"type": "dimenet", "size": size} if sizes:
             return f"dimenet [{', '.join(f'{k} {v}' for k, v in size.items())}]"
+        case {"type": "pair series", "terms": terms}:
+            number = sum(term["n_splines"] for term in terms)
+            return f"pair series [{len(terms)} experiments, {number} splines]"
+        case {"type": "elsewhere", "commands": commands}:
+            return f"LAMMPS: {commands[0]}"
         case {"type": kind}:
             return str(kind)
         case _:
@@ -102,6 +130,9 @@ def construct(description: dict[str, Any]) -> nn.Module:
             return DimeNet(tuple(symbols), DimeNetSize(**size), torch.Generator())
         case {"type": "repulsion", "symbols": symbols, "outer": outer}:
             return Repulsion(tuple(symbols), torch.tensor(outer, dtype=torch.float64))
+        case {"type": "pair series", "symbols": symbols, "terms": terms}:
+            known = [PairTerm(**(term | {"powers": tuple(term["powers"])})) for term in terms]
+            return PairSeries(symbols, known)
         case {"type": "experts", "experts": experts, "anchors": anchors, "width": width} as found:
             parts = [construct(expert) for expert in experts]
             return Experts(parts, anchors, width, found["temperature"], found["frozen"])
@@ -109,11 +140,28 @@ def construct(description: dict[str, Any]) -> nn.Module:
             return Corrected(construct(prior), construct(correction))
         case {"type": "sum", "terms": terms}:
             return Sum([construct(term) for term in terms])
+        case {"type": "mace" | "chgnet" | "calculator" | "elsewhere"}:
+            return _of_others(description)
         case _:
             raise ModelFileError(
                 f"expected a known kind of potential, found {description.get('type')!r};"
                 " the file may come from a newer version of ocvf-lmp"
             )
+
+
+def _of_others(description: dict[str, Any]) -> nn.Module:
+    symbols = description["symbols"]
+    match description["type"]:
+        case "mace":
+            prior = MacePrior(description["config"], symbols, description["head"])
+            prior.source = dict(description.get("source", {}))
+            return prior
+        case "chgnet":
+            return ChgnetPrior(description["arguments"], symbols)
+        case "elsewhere":
+            return Elsewhere(symbols, description["commands"])
+        case _:
+            return CalculatorPrior(description["factory"], symbols, description["arguments"])
 
 
 def save_potential(path: Path, potential: nn.Module, provenance: dict[str, Any]) -> None:

@@ -1,12 +1,16 @@
 """Writing trajectories as H5MD 1.1 files.
 
 A frame is handed to the operating system before the next one is computed, its number last: a run
-that is killed loses at most the frame it was writing, and a full disk none of those before. A
-resumed run continues the same file without duplicates.
+that is killed loses at most the frame it was writing, and a full disk none of those before. What is
+more than numbers in their places (space for further frames, frames dropped) changes in a copy that
+then replaces the file: HDF5 writes such a change in many pieces, and to be killed between two of
+them leaves a file that nobody can open. A resumed run continues the same file without duplicates.
 """
 
+import contextlib
+import shutil
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,7 +19,7 @@ import numpy as np
 import torch
 
 from ocvf_lmp.errors import InputError
-from ocvf_lmp.files import write_atomically
+from ocvf_lmp.files import partial_of, write_atomically
 from ocvf_lmp.system.h5md_layout import (
     BLOCK,
     GROUP,
@@ -25,6 +29,7 @@ from ocvf_lmp.system.h5md_layout import (
     complete_steps,
     elements_of,
     growing,
+    open_copy,
     open_file,
     reserve,
     start_file,
@@ -83,7 +88,7 @@ class H5mdWriter:
     ) -> None:
         try:
             self._resize(self.n_frames)
-            close(self._file)
+            close(self._file, self.path)
         except (OSError, RuntimeError) as reason:
             if value is None:
                 raise OSError(f"{self.path} could not be closed: {reason}") from reason
@@ -165,17 +170,48 @@ class H5mdWriter:
     def _grow(self, values: Mapping[str, np.ndarray]) -> None:
         """Takes space for a block of frames, so that writing them changes no metadata."""
         size = sum(value.nbytes + 64 for value in values.values())
-        reserve(self._file, BLOCK * size + _METADATA)
-        if not self._values:
-            self._make_elements(values)
-        self._resize(self._capacity + BLOCK)
+        block = max(BLOCK, self._capacity // 8)  # copying long files takes little time in all
+        with self._copy():
+            reserve(self._file, block * size + _METADATA)
+            if not self._values:
+                self._make_elements(values)
+            self._extend(self._capacity + block)
+        self._capacity += block
 
     def _resize(self, n_frames: int) -> None:
         if n_frames != self._capacity:
-            for data in time_dependent(self._file):
-                data.resize(n_frames, axis=0)
+            with self._copy():
+                self._extend(n_frames)
+            self._capacity = n_frames
+
+    def _extend(self, n_frames: int) -> None:
+        for data in time_dependent(self._file):
+            data.resize(n_frames, axis=0)
+
+    @contextlib.contextmanager
+    def _copy(self) -> Iterator[None]:
+        """The file is a copy until the block is left, which then replaces the original.
+
+        After an error, the original is as it was.
+        """
+        original, partial = self._file, partial_of(self.path)
+        try:
+            shutil.copyfile(self.path, partial)
+            self._file = open_copy(partial)
+            yield
             self._file.flush()
-        self._capacity = n_frames
+            partial.replace(self.path)
+        except BaseException:
+            copy, self._file = self._file, original
+            with contextlib.suppress(OSError, RuntimeError):
+                if copy is not original:
+                    copy.close()
+            partial.unlink(missing_ok=True)
+            raise
+        else:
+            original.close()
+        finally:
+            self._find_elements()
 
     def _make_elements(self, values: Mapping[str, np.ndarray]) -> None:
         position = self._file.create_group(f"{GROUP}/position")

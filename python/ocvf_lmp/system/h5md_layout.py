@@ -118,6 +118,11 @@ def open_file(path: Path, structure: Structure) -> H5:
     return file
 
 
+def open_copy(path: Path) -> H5:
+    """Opens the copy of a file that is known to be intact, to change it."""
+    return h5py.File(path, "r+", locking=False)
+
+
 def growing(group: H5, name: str, shape: tuple[int, ...], fill: np.generic, unit: str | None) -> H5:
     """A data set for one value a frame, whose space is taken as soon as it grows."""
     early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -150,9 +155,9 @@ def reserve(file: H5, n_bytes: int) -> None:
         os.close(handle)
 
 
-def close(file: H5) -> None:
-    """Closes a file and gives back what was reserved and not used."""
+def close(file: H5, path: Path) -> None:
+    """Closes a file that lies at a path and gives back what was reserved and not used."""
     file.flush()
-    path, end = file.filename, file.id.get_filesize()  # does not count what was reserved
+    end = file.id.get_filesize()  # does not count what was reserved
     file.close()
     os.truncate(path, end)

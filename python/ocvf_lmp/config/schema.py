@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from ocvf_lmp.errors import InputError
+from ocvf_lmp.config.priors import PriorConfig
+from ocvf_lmp.config.strict import Strict
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -14,11 +14,7 @@ Triple = tuple[Positive, Positive, Positive]
 RepeatTriple = tuple[Count, Count, Count]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class SampleConfig(_Strict):
+class SampleConfig(Strict):
     """The simulated sample: a structure file, or an ABO3 supercell."""
 
     structure: Path | None = Field(None, description="file that ASE reads; already a supercell")
@@ -30,7 +26,17 @@ class SampleConfig(_Strict):
     )
 
 
-class CorrectionConfig(_Strict):
+class SamplerConfig(Strict):
+    """Who runs the dynamics: the differentiable twin, or LAMMPS (for reweighting)."""
+
+    engine: Literal["twin", "lammps"] = "twin"
+    lmp: str | None = Field(None, description="executable; that of this environment if null")
+    arguments: tuple[str, ...] = Field((), description="further ones, such as -k on t 1 -sf kk")
+    ranks: Count = Field(1, description="MPI ranks of each run")
+    precision: Literal["float64", "float32"] = "float64"
+
+
+class CorrectionConfig(Strict):
     """Size of ΔH_θ."""
 
     cutoff: Positive = Field(5.0, description="Å")
@@ -42,7 +48,14 @@ class CorrectionConfig(_Strict):
     scale: Positive = Field(0.02, description="energy unit of the network's output, eV")
 
 
-class DynamicsConfig(_Strict):
+class CevmConfig(Strict):
+    """The rigid correction of `training.ansatz: cevm`: splines of the distance, for each PDF."""
+
+    r_range: tuple[Positive, Positive] = Field((1.5, 6.0), description="of the splines, Å")
+    n_splines: Annotated[int, Field(ge=1, le=100)] = Field(16, description="for each PDF")
+
+
+class DynamicsConfig(Strict):
     """The NPT twin."""
 
     timestep: Annotated[float, Field(gt=0, le=0.01)] = Field(0.002, description="ps")
@@ -51,7 +64,7 @@ class DynamicsConfig(_Strict):
     mode: Literal["flexible", "orthogonal", "isotropic", "fixed"] = "flexible"
 
 
-class PdfTargetConfig(_Strict):
+class PdfTargetConfig(Strict):
     """A pair distribution function in a ``.gr`` file; what is null comes from its header."""
 
     pdf: Path = Field(description="file, relative to the configuration")
@@ -68,7 +81,7 @@ class PdfTargetConfig(_Strict):
     weight: Positive = 1.0
 
 
-class LatticeTargetConfig(_Strict):
+class LatticeTargetConfig(Strict):
     """Lattice parameters of the pseudocubic unit cell."""
 
     lattice: Triple = Field(description="a, b, c, Å")
@@ -79,23 +92,41 @@ class LatticeTargetConfig(_Strict):
     source: str = ""
 
 
-class StateConfig(_Strict):
+class StressTargetConfig(Strict):
+    """The pressure tensor of the sample, for `dynamics.mode: fixed` at a measured cell."""
+
+    pressure_tensor: tuple[float, float, float, float, float, float] = Field(
+        description="xx, yy, zz, yz, xz, xy, bar"
+    )
+    error: Positive = Field(500.0, description="bar")
+    weight: Positive = 1.0
+    source: str = ""
+
+
+class StateConfig(Strict):
     """One temperature and pressure, and what the experiment says there."""
 
     temperature: Positive = Field(description="K")
     pressure: float = Field(1.0, description="bar")
     weight: Positive = 1.0
-    targets: Annotated[list[PdfTargetConfig | LatticeTargetConfig], Field(min_length=1)]
+    held_out: bool = Field(False, description="never trained on; watched, to stop in time")
+    targets: Annotated[
+        list[PdfTargetConfig | LatticeTargetConfig | StressTargetConfig], Field(min_length=1)
+    ]
 
 
-class TrainingConfig(_Strict):
+class TrainingConfig(Strict):
     """How the correction is optimised; lengths in steps of the twin."""
 
     correction: Literal["shared", "separate"] = Field(
         "separate", description="one correction for each state, or one for all"
     )
-    estimator: Literal["adjoint", "reweight"] = Field("adjoint", description="of the gradient")
+    estimator: Literal["adjoint", "reweight"] = Field("reweight", description="of the gradient")
+    ansatz: Literal["network", "cevm"] = Field(
+        "network", description="a neural correction, or the rigid one of maximum entropy"
+    )
     epochs: Count = 30
+    replicas: Count = Field(1, description="independent runs of each state")
     window: Count = Field(100, description="steps a gradient goes back through")
     min_window: Count = 20
     sample_every: Count = 10
@@ -104,6 +135,15 @@ class TrainingConfig(_Strict):
     min_effective: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.9, description="share of frames that must count, else new ones are sampled"
     )
+    min_signal: Annotated[float, Field(ge=0)] = Field(
+        0.5, description="least size of a gradient in units of its error (reweight)"
+    )
+    entropy_weight: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="of a penalty on the relative entropy to the prior, per nat (reweight)"
+    )
+    closeness: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="of a penalty on the correction's forces on the prior's frames, (Å/eV)²"
+    )
     memory: Annotated[float, Field(ge=0, lt=1)] = 0.8
     learning_rate: Positive = Field(0.04, description="length of a step in parameter space")
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
@@ -111,11 +151,19 @@ class TrainingConfig(_Strict):
     evaluation: Count = 2000
     evaluate_every: Count = 20
     anchor_every: Count = 50
+    horizon: Annotated[int, Field(ge=0)] = Field(
+        300, description="steps of the run that measures how fast trajectories part (adjoint)"
+    )
     gate_width: Positive = Field(30.0, description="of the gate between corrections (eq. 15), K")
+    validate_every: Annotated[int, Field(ge=0)] = Field(
+        0, description="epochs between looks at the states that are held out; 0: none"
+    )
+    validation: Count = Field(1000, description="steps of such a look")
+    stop_after: Count = Field(3, description="looks without improvement that end the training")
     patience: Count = 5
 
 
-class ExperimentConfig(_Strict):
+class ExperimentConfig(Strict):
     """A whole top-down training."""
 
     name: str = Field("bto", pattern=r"^[A-Za-z0-9_.-]+$")
@@ -124,11 +172,15 @@ class ExperimentConfig(_Strict):
         0, description="processes that share the states; 0: one for each, as far as cores go"
     )
     threads: Annotated[int, Field(ge=0)] = Field(0, description="of torch in each; 0: one")
-    prior: Path = Field(description="file of H_o, relative to the configuration")
+    prior: PriorConfig = Field(
+        description="file of H_o, relative to the configuration; or somebody else's (`priors`)"
+    )
     sample: SampleConfig = Field(default_factory=lambda: SampleConfig.model_validate({}))
     correction: CorrectionConfig = Field(
         default_factory=lambda: CorrectionConfig.model_validate({})
     )
+    sampler: SamplerConfig = Field(default_factory=lambda: SamplerConfig.model_validate({}))
+    cevm: CevmConfig = Field(default_factory=lambda: CevmConfig.model_validate({}))
     dynamics: DynamicsConfig = Field(default_factory=lambda: DynamicsConfig.model_validate({}))
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_validate({}))
     states: Annotated[list[StateConfig], Field(min_length=1)]
@@ -141,90 +193,6 @@ class ExperimentConfig(_Strict):
         names = [(s.temperature, s.pressure) for s in self.states]
         if len(set(names)) != len(names):
             raise ValueError("two states have the same temperature and pressure; merge them")
+        if all(s.held_out for s in self.states):
+            raise ValueError("every state is held out; train on at least one")
         return self
-
-
-def load_config(
-    path: Path, quick: bool = False, changes: dict[str, Any] | None = None
-) -> ExperimentConfig:
-    """Reads and checks a configuration; paths in it become absolute.
-
-    Args:
-        path: YAML file.
-        quick: apply the file's own `quick` section.
-        changes: further changes, nested as in the file.
-
-    Raises:
-        InputError: the file is missing or malformed, or a value is unknown or out of range.
-    """
-    if not path.is_file():
-        raise InputError(
-            f"expected a configuration in {path}, found no such file; run from the project's root"
-            " or name the file: ocvf-lmp train CONFIG"
-        )
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as reason:
-        raise InputError(
-            f"expected YAML in {path}, found: {reason}; correct the syntax"
-        ) from reason
-    if not isinstance(content, dict):
-        raise InputError(f"expected a mapping in {path}, found {type(content).__name__}")
-    if quick:
-        content = _merge(content, content.get("quick", {}))
-    content = _merge(content, changes or {})
-    try:
-        config = ExperimentConfig.model_validate(content)
-    except ValidationError as reason:
-        raise InputError(_explain(path, reason)) from reason
-    return _with_absolute_paths(config, path.resolve().parent)
-
-
-def dump_config(config: ExperimentConfig) -> str:
-    """The resolved configuration as YAML."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        inner = merged.get(key)
-        both = isinstance(inner, dict) and isinstance(value, dict)
-        merged[key] = _merge(inner, value) if both else value  # pyright: ignore
-    return merged
-
-
-def _explain(path: Path, reason: ValidationError) -> str:
-    lines = []
-    for problem in reason.errors():
-        place = ".".join(str(x) for x in problem["loc"] if not str(x).endswith("Config"))
-        found = problem.get("input")
-        shown = "" if isinstance(found, dict | list) else f" (found {found!r})"
-        lines.append(f"{place or 'the file'}: {problem['msg']}{shown}")
-    return (
-        f"expected a valid configuration in {path}, found: " + "; ".join(lines) + ". Correct these"
-        " entries; inputs/bto.yaml shows all that exist"
-    )
-
-
-def _with_absolute_paths(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
-    def absolute(path: Path | None) -> Path | None:
-        return None if path is None else (folder / path).resolve()
-
-    states = [
-        state.model_copy(
-            update={
-                "targets": [
-                    t.model_copy(update={"pdf": absolute(t.pdf)})
-                    if isinstance(t, PdfTargetConfig)
-                    else t
-                    for t in state.targets
-                ]
-            }
-        )
-        for state in config.states
-    ]
-    sample = config.sample.model_copy(update={"structure": absolute(config.sample.structure)})
-    return config.model_copy(
-        update={"prior": absolute(config.prior), "sample": sample, "states": states}
-    )

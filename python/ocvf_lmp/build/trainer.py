@@ -1,0 +1,100 @@
+"""A whole training from a configuration."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from ocvf_lmp import __version__
+from ocvf_lmp.build.corrections import build_corrections
+from ocvf_lmp.build.engine import build_engine
+from ocvf_lmp.build.prior import build_prior
+from ocvf_lmp.build.states import build_state, build_structure
+from ocvf_lmp.config.file import dump_config
+from ocvf_lmp.config.schema import ExperimentConfig
+from ocvf_lmp.errors import InputError
+from ocvf_lmp.files import write_text_atomically
+from ocvf_lmp.fit.experiment import Experiment
+from ocvf_lmp.fit.logbook import Logbook
+from ocvf_lmp.fit.plan import TrainingPlan
+from ocvf_lmp.fit.team import Alone, Processes, Team
+from ocvf_lmp.fit.train import Trainer
+
+
+def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -> Trainer:
+    """Everything that a training needs, with the resolved configuration in the run folder.
+
+    Args:
+        config: what to train.
+        folder: of the run.
+        writes: whether this process writes what all processes of the run share.
+
+    Raises:
+        InputError: the run folder belongs to another configuration, or the configuration asks for
+            the impossible.
+        DataError: a target's file is wrong.
+        ModelFileError: the prior's file is wrong.
+        LammpsError: LAMMPS is to sample, and there is none.
+    """
+    prior = build_prior(config.prior)
+    structure = build_structure(config, prior.symbols)
+    states = [build_state(config, state, structure) for state in config.states]
+    corrections = build_corrections(config, prior.symbols, states)
+    engine = build_engine(config, prior)
+    if writes:
+        _claim_folder(config, folder)
+    provenance = {
+        "ocvf_lmp": __version__,
+        "torch": torch.__version__,
+        "configuration": json.loads(config.model_dump_json()),
+        "prior": prior.provenance,
+        "temperatures": [s.params.temperature for s in states if not s.held_out],
+        "synthetic_targets": any(
+            getattr(t.target, "synthetic", False) for s in states for t in s.targets
+        ),
+    }
+    shared = config.training.correction == "shared"
+    logbook = Logbook(folder, provenance, shared, writes)
+    plan = _plan(config)
+    return Trainer(Experiment(prior.potential, corrections, states, plan, logbook, engine))
+
+
+def thread_count(config: ExperimentConfig) -> int:
+    """Threads of torch: one unless the configuration asks for more.
+
+    The operations on a cell of the twin's size are too small to share, and threads that wait for
+    each other slow a machine with other work on it down by an order of magnitude.
+    """
+    return config.threads or 1
+
+
+@contextmanager
+def build_team(config: ExperimentConfig, trainer: Trainer) -> Iterator[Team]:
+    """Who works on the runs, until the block is left: several processes where cores allow."""
+    cores = len(os.sched_getaffinity(0))
+    workers = min(config.workers or cores, sum(len(site.runs) for site in trainer.sites))
+    if workers == 1:
+        yield Alone()
+        return
+    with Processes(workers, thread_count(config), trainer.experiment) as team:
+        yield team
+
+
+def _plan(config: ExperimentConfig) -> TrainingPlan:
+    options = config.training.model_dump()
+    del options["correction"]  # decides which networks there are: `_corrections`
+    return TrainingPlan(**options, seed=config.seed)
+
+
+def _claim_folder(config: ExperimentConfig, folder: Path) -> None:
+    """Writes the configuration, or checks that the folder's is the same (to resume)."""
+    path, text = folder / "config.yaml", dump_config(config)
+    if path.is_file() and path.read_text() != text:
+        raise InputError(
+            f"expected the run folder {folder} to be new or of the same configuration, found"
+            f" another one in {path}; name a new folder with --run, or start anew with --fresh"
+        )
+    write_text_atomically(path, text)

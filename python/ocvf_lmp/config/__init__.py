@@ -1,0 +1,1 @@
+"""What a YAML file may say of a training, and how it is read."""

@@ -1,0 +1,57 @@
+"""All that a training consists of, in one object for trainers, workers and jobs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from ocvf_lmp.errors import InputError
+from ocvf_lmp.fit.logbook import Logbook
+from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
+from ocvf_lmp.fit.stress import StressTarget
+from ocvf_lmp.md.engine import Engine, Twin
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained, on what, how, and where the files go.
+
+    Attributes:
+        prior: H_o.
+        corrections: ΔH_θ of each state by the state's name; the same module for several states
+            makes one correction for all of them. That of a state that is held out is made of the
+            others' (`potential.experts`) or is one of theirs.
+        states: what is trained on, and what is held out.
+        plan: how.
+        logbook: files of the run.
+        engine: who runs the dynamics.
+
+    Raises:
+        InputError: a state without a correction, two of the same name, nothing to train on, or a
+            target that the estimator cannot see.
+    """
+
+    prior: nn.Module
+    corrections: Mapping[str, nn.Module]
+    states: Sequence[StatePoint]
+    plan: TrainingPlan
+    logbook: Logbook
+    engine: Engine = field(default_factory=Twin)
+
+    def __post_init__(self) -> None:
+        names = [point.name for point in self.states]
+        if sorted(names) != sorted(self.corrections):
+            raise InputError(
+                f"expected one correction for each state ({', '.join(names)}), found"
+                f" {', '.join(self.corrections)}; give every state a name of its own"
+            )
+        if all(point.held_out for point in self.states):
+            raise InputError(
+                "expected at least one state to train on, found every one held out; train on one"
+            )
+        targets = [t.target for point in self.states for t in point.targets]
+        if self.plan.estimator == "adjoint" and any(isinstance(t, StressTarget) for t in targets):
+            raise InputError(
+                "expected targets that are functions of the configuration for the estimator"
+                " adjoint, found a stress; set training.estimator: reweight"
+            )

@@ -1,0 +1,1 @@
+"""Potentials of other people as priors: torch models and black boxes."""

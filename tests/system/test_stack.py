@@ -1,0 +1,67 @@
+"""Frames stacked into one configuration, against lists made frame by frame and ASE's."""
+
+import pytest
+import torch
+from ase import Atoms
+from ase.neighborlist import neighbor_list
+
+from ocvf_lmp.seeding import stream
+from ocvf_lmp.system.stack import stack_frames
+
+CUTOFF, N_ATOMS, N_FRAMES = 4.0, 17, 5
+TILTED = torch.tensor([[9.0, 0.0, 0.0], [2.5, 9.5, 0.0], [-2.0, 3.0, 10.0]], dtype=torch.float64)
+SMALL = torch.tensor([[5.0, 0.0, 0.0], [1.0, 6.0, 0.0], [0.0, 0.5, 7.0]], dtype=torch.float64)
+SPECIES = torch.arange(N_ATOMS) % 2
+
+
+def frames(cell, breathing):
+    """Positions, partly outside the cell, and cells that differ unless breathing is 0."""
+    generator = stream(3, "frames")
+    cells = cell * (1 + breathing * torch.arange(N_FRAMES, dtype=torch.float64)[:, None, None])
+    fractions = 3 * torch.rand(N_FRAMES, N_ATOMS, 3, generator=generator, dtype=torch.float64) - 1
+    return fractions @ cells, cells
+
+
+def by_ase(positions, cell):
+    """Edges of a frame: (i, j, x, y, z) in an order of their own."""
+    atoms = Atoms("Ar" * N_ATOMS, positions.numpy(), cell=cell.numpy(), pbc=True)
+    i, j, vectors = neighbor_list("ijD", atoms, CUTOFF)
+    return sorted((int(a), int(b), *v.round(9)) for a, b, v in zip(i, j, vectors, strict=True))
+
+
+def edges_of(stacked, frame):
+    part = stacked.part(frame, frame + 1).edges
+    rows = zip(part.center.tolist(), part.neighbor.tolist(), part.vector.numpy(), strict=True)
+    return sorted((a, b, *v.round(9)) for a, b, v in rows)
+
+
+@pytest.mark.parametrize("breathing", [0.0, 0.01])
+@pytest.mark.parametrize("cell", [TILTED, SMALL], ids=["nearest images", "all images"])
+def test_edges_are_those_of_every_frame(cell, breathing):
+    positions, cells = frames(cell, breathing)
+    stacked = stack_frames(positions, cells, SPECIES, CUTOFF)
+    for k in range(N_FRAMES):
+        assert edges_of(stacked, k) == by_ase(positions[k], cells[k])
+
+
+@pytest.mark.parametrize("cell", [TILTED, SMALL], ids=["nearest images", "all images"])
+def test_reverse_edges_are_opposite_also_in_a_part(cell):
+    stacked = stack_frames(*frames(cell, 0.01), SPECIES, CUTOFF)
+    part = stacked.part(2, 4)
+    for s in (stacked, part):
+        edges = s.edges
+        assert torch.equal(edges.center[edges.reverse], edges.neighbor)
+        assert torch.equal(edges.vector[edges.reverse], -edges.vector)
+        assert int(edges.center.max()) < s.n_frames * N_ATOMS
+    assert torch.equal(part.species, SPECIES.repeat(2))
+
+
+def test_pieces_cover_all_frames_and_keep_to_their_size():
+    stacked = stack_frames(*frames(TILTED, 0.0), SPECIES, CUTOFF)
+    sizes = torch.tensor(stacked.first_edge).diff()
+    limit = int(sizes[:2].sum())
+    pieces = stacked.pieces(limit)
+    assert [k for a, b in pieces for k in range(a, b)] == list(range(N_FRAMES))
+    assert len(pieces) > 1
+    assert all(b - a == 1 or int(sizes[a:b].sum()) <= limit for a, b in pieces)
+    assert stacked.pieces(1) == [(k, k + 1) for k in range(N_FRAMES)]
