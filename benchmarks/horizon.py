@@ -24,7 +24,7 @@ from ocvf_lmp.config.file import load_config
 from ocvf_lmp.fit.site import Site
 from ocvf_lmp.md.adjoint import adjoint_gradient
 from ocvf_lmp.md.diagnosis import Diagnosis
-from ocvf_lmp.md.horizon import horizon
+from ocvf_lmp.md.horizon import Horizon, horizon
 from ocvf_lmp.md.lyapunov import Lyapunov, Shadow
 from ocvf_lmp.md.mechanics import Mechanics
 from ocvf_lmp.md.relaxation import cell_relaxation, slowest
@@ -62,7 +62,7 @@ def explore(site: Site, n_steps: int, n_states: int) -> tuple[Lyapunov, list[Npt
     site.pooled = {name: value / len(cells) for name, value in sums.items()}
     exponent = shadow.exponent()
     found = cell_relaxation(torch.stack(cells), EVERY * params.timestep)
-    seen = horizon(torch.zeros(61), params.timestep, lyapunov=exponent)
+    seen = Horizon.of_exponent(exponent, 60 * params.timestep)
     usable = seen.usable / params.timestep
     print("; ".join(str(part) for part in found.values()))
     print(Diagnosis(seen, slowest(found)))
