@@ -37,14 +37,8 @@ def test_windows_are_trusted_until_their_scatter_exceeds_the_response(lj):
         state = rollout(model, lj.SPECIES, state, params, 300).state
         for window, results in found.items():
             gradient = adjoint_gradient(
-<<<<<<< HEAD
-                model, lj.SPECIES, state, params, window, lj.observe, lj.loss, 5,
-                lyapunov=exponent,
-            )  # fmt: skip
-=======
                 model, lj.SPECIES, state, params, window, lj.observe, lj.loss, 5, lyapunov=exponent
             )
->>>>>>> 0d426d17cb6e610407618ca81ed9e510cdfc5b52
             results.append(gradient)
     for window, results in found.items():
         scatter = float(torch.tensor([float(r.gradients["depth"]) for r in results]).std())
