@@ -19,12 +19,12 @@ from pathlib import Path
 import torch
 
 from ocvf_lmp.allocator import keep_memory
-from ocvf_lmp.build import build_trainer
-from ocvf_lmp.config import load_config
+from ocvf_lmp.build.trainer import build_trainer
+from ocvf_lmp.config.file import load_config
 from ocvf_lmp.fit.site import Site
 from ocvf_lmp.md.adjoint import adjoint_gradient
 from ocvf_lmp.md.diagnosis import Diagnosis
-from ocvf_lmp.md.horizon import horizon
+from ocvf_lmp.md.horizon import Horizon, horizon
 from ocvf_lmp.md.lyapunov import Lyapunov, Shadow
 from ocvf_lmp.md.mechanics import Mechanics
 from ocvf_lmp.md.relaxation import cell_relaxation, slowest
@@ -45,7 +45,7 @@ def make_site(state: str, folder: Path) -> Site:
 
 def explore(site: Site, n_steps: int, n_states: int) -> tuple[Lyapunov, list[NptState]]:
     """A run with a shadow: prints both limits, and keeps states and the mean observables."""
-    params, species, state = site.point.params, site.objective.species, site.state
+    params, species, state = site.point.params, site.objective.species, site.runs[0].state
     noise = normal((state.n_atoms, 3), stream(1, "shadow"))
     shadow = Shadow(site.model, species, state, params, noise)
     cells, states, sums = [], [], {}
@@ -62,7 +62,7 @@ def explore(site: Site, n_steps: int, n_states: int) -> tuple[Lyapunov, list[Npt
     site.pooled = {name: value / len(cells) for name, value in sums.items()}
     exponent = shadow.exponent()
     found = cell_relaxation(torch.stack(cells), EVERY * params.timestep)
-    seen = horizon(torch.zeros(61), params.timestep, lyapunov=exponent)
+    seen = Horizon.of_exponent(exponent, 60 * params.timestep)
     usable = seen.usable / params.timestep
     print("; ".join(str(part) for part in found.values()))
     print(Diagnosis(seen, slowest(found)))
@@ -113,7 +113,8 @@ def main() -> None:
         site = make_site(options.state, Path(name))
     settle, n_steps, n_states = (100, 300, 3) if options.quick else (800, 2000, 8)
     species, params = site.objective.species, site.point.params
-    site.state = rollout(site.model, species, site.state, params, settle).state
+    run = site.runs[0]
+    run.state = rollout(site.model, species, run.state, params, settle).state
     exponent, states = explore(site, n_steps, n_states)
     for window in (20, 50) if options.quick else (20, 50, 100, 200):
         windows(site, states, window, exponent)

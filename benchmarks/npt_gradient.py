@@ -36,7 +36,7 @@ from ocvf_lmp.fit.ensemble import Ensemble, energies_of, ensemble_of
 from ocvf_lmp.fit.reweight import reweighted_gradient
 from ocvf_lmp.md.adjoint import adjoint_gradient
 from ocvf_lmp.md.diagnosis import Diagnosis
-from ocvf_lmp.md.horizon import horizon
+from ocvf_lmp.md.horizon import Horizon, horizon
 from ocvf_lmp.md.lyapunov import Lyapunov, largest_exponent
 from ocvf_lmp.md.mechanics import Mechanics
 from ocvf_lmp.md.parameters import NptParameters
@@ -186,7 +186,7 @@ def limits(twin: Twin, params: NptParameters, n_steps: int, label: str) -> Lyapu
     model, state = lj.LennardJones(), twin.states[0]
     exponent, _ = largest_exponent(model, lj.SPECIES, state, params, n_steps, noise)
     result(f"growth_rate_{label}", (exponent.rate, exponent.error), "1/ps")
-    seen = horizon(torch.zeros(101), params.timestep, lyapunov=exponent)
+    seen = Horizon.of_exponent(exponent, 100 * params.timestep)
     usable = seen.usable / params.timestep
     result(f"usable_steps_{label}", (usable, usable * exponent.error / exponent.rate), "steps")
     slowest = twin.relaxation(params)

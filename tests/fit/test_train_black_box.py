@@ -7,6 +7,7 @@ import pytest
 from argon import ARGUMENTS, FACTORY, Argon, correction
 
 from ocvf_lmp.errors import InputError, ModelFileError
+from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.objective import NamedTarget
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
@@ -41,14 +42,13 @@ def trained(prior, folder, processes, plan=PLAN):
     """Metrics of a training, without the time that it took."""
     points = states()
     corrections = dict.fromkeys([s.name for s in points], correction(zero_start=True))
-    trainer = Trainer(prior, corrections, points, plan, Logbook(folder, {}, shared=True))
+    experiment = Experiment(prior, corrections, points, plan, Logbook(folder, {}, shared=True))
+    trainer = Trainer(experiment)
     if isinstance(prior, Argon):
         with pytest.raises(ModelFileError, match="Argon"):  # at the end: it cannot be stored
             trainer.run()
     elif processes:
-        with Processes(
-            2, 1, prior, trainer.corrections, trainer.states, trainer.plan, trainer.logbook
-        ) as team:
+        with Processes(2, 1, experiment) as team:
             trainer.run(team=team)
     else:
         trainer.run()
@@ -73,5 +73,5 @@ def test_training_with_a_calculator_is_that_with_the_same_prior_in_torch(tmp_pat
 
 
 def test_the_adjoint_is_refused_with_what_to_do(tmp_path):
-    with pytest.raises(InputError, match=r"estimator: adjoint.*use estimator: reweight"):
+    with pytest.raises(InputError, match=r"estimator: adjoint.*reweight"):
         trained(box(), tmp_path, processes=False, plan=replace(PLAN, estimator="adjoint"))

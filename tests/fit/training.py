@@ -19,7 +19,7 @@ from ocvf_lmp.system.structure import perovskite
 SYMBOLS = ("Ba", "Ti", "O")
 PLAN = TrainingPlan(
     estimator="adjoint", epochs=3, window=20, min_window=10, sample_every=5, equilibration=10,
-    evaluation=20, evaluate_every=4, learning_rate=0.05, anchor_every=10,
+    evaluation=20, evaluate_every=4, learning_rate=0.05, anchor_every=10, horizon=0,
 )  # fmt: skip
 
 

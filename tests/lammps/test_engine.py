@@ -123,7 +123,8 @@ def test_a_prior_of_lammps_under_the_correction(tmp_path):
 
 
 @needs_plugin
-def test_what_goes_wrong_in_lammps_is_told():
+def test_what_goes_wrong_in_lammps_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # failed runs leave their folders
     params = NptParameters(temperature=300.0, mode="fixed")
     structure, state = start(params)
     broken = LammpsEngine(find_lammps(), prior=["pair_style no/such/style"])

@@ -13,7 +13,7 @@ from test_engine import SYMBOLS, model, start
 from ocvf_lmp.build.engine import build_engine
 from ocvf_lmp.build.prior import build_prior
 from ocvf_lmp.config.file import load_config
-from ocvf_lmp.config.schema import LammpsPriorConfig
+from ocvf_lmp.config.priors import LammpsPriorConfig
 from ocvf_lmp.errors import InputError, LammpsError
 from ocvf_lmp.lammps.cells import distorted_cell, write_data
 from ocvf_lmp.lammps.engine import LammpsEngine

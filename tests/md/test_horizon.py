@@ -80,5 +80,12 @@ def test_an_adjoint_that_overflows_is_refused():
     assert not horizon(torch.exp(lags(2000)), 1e-3).trusted
 
 
+def test_an_exponent_alone_tells_the_longest_window():
+    found = Horizon.of_exponent(Lyapunov(10.0, 0.5, 5.0), 0.1)
+    assert (found.rate, found.length, found.usable, found.error) == (10.0, 0.1, 0.3, 0.5)
+    assert found.e_folds == 1.0
+    assert math.isinf(Horizon.of_exponent(Lyapunov(-0.1, 0.5, 5.0), 0.1).usable)
+
+
 def test_three_numbers_make_a_horizon():
     assert not Horizon(200.0, 0.04, 0.015).trusted

@@ -36,19 +36,10 @@ def test_windows_are_trusted_until_their_scatter_exceeds_the_response(lj):
     for _ in range(5):
         state = rollout(model, lj.SPECIES, state, params, 300).state
         for window, results in found.items():
-            results.append(
-                adjoint_gradient(
-                    model,
-                    lj.SPECIES,
-                    state,
-                    params,
-                    window,
-                    lj.observe,
-                    lj.loss,
-                    5,
-                    lyapunov=exponent,
-                )  # fmt: skip
+            gradient = adjoint_gradient(
+                model, lj.SPECIES, state, params, window, lj.observe, lj.loss, 5, lyapunov=exponent
             )
+            results.append(gradient)
     for window, results in found.items():
         scatter = float(torch.tensor([float(r.gradients["depth"]) for r in results]).std())
         trusted = [r.horizon.trusted for r in results]

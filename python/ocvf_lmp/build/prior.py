@@ -7,9 +7,18 @@ from typing import Any
 
 from torch import nn
 
-from ocvf_lmp.config.schema import LammpsPriorConfig
+from ocvf_lmp.config.priors import (
+    CalculatorPriorConfig,
+    ChgnetPriorConfig,
+    LammpsPriorConfig,
+    MacePriorConfig,
+    PriorConfig,
+)
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.potential.elsewhere import Elsewhere
+from ocvf_lmp.potential.foreign.calculator import calculator_prior
+from ocvf_lmp.potential.foreign.chgnet import load_chgnet
+from ocvf_lmp.potential.foreign.mace import load_mace
 from ocvf_lmp.potential.weights import load_potential
 
 
@@ -34,21 +43,34 @@ class Prior:
         return tuple(self.potential.symbols)  # pyright: ignore
 
 
-def build_prior(entry: Path | LammpsPriorConfig) -> Prior:
+def build_prior(entry: PriorConfig) -> Prior:
     """The prior that a configuration names.
 
     Raises:
         ModelFileError: its file is wrong.
-        InputError: neither commands nor the file of an input.
+        InputError: a package that is missing, a calculator that cannot be made, or neither LAMMPS
+            commands nor the file of an input.
     """
-    if isinstance(entry, LammpsPriorConfig):
-        if entry.input_file is not None:
-            return _run_by_input(entry.input_file, entry.symbols)
-        commands = tuple(line for line in entry.lammps.splitlines() if line.strip())
-        return Prior(Elsewhere(entry.symbols, commands), {"lammps": list(commands)}, commands)
-    potential, provenance = load_potential(entry)
-    checksum = hashlib.sha256(entry.read_bytes()).hexdigest()
-    return Prior(potential, provenance | {"sha256": checksum})
+    match entry:
+        case Path():
+            potential, provenance = load_potential(entry)
+            checksum = hashlib.sha256(entry.read_bytes()).hexdigest()
+            return Prior(potential, provenance | {"sha256": checksum})
+        case LammpsPriorConfig(input_file=Path() as path):
+            return _run_by_input(path, entry.symbols)
+        case LammpsPriorConfig():
+            commands = tuple(line for line in entry.lammps.splitlines() if line.strip())
+            return Prior(Elsewhere(entry.symbols, commands), {"lammps": list(commands)}, commands)
+        case MacePriorConfig():
+            mace = load_mace(entry.mace, entry.symbols, entry.head)
+            return Prior(mace, {"mace": mace.source})
+        case ChgnetPriorConfig():
+            path = entry.weights_file
+            chgnet = load_chgnet(entry.symbols, path, *(() if path else (entry.chgnet,)))
+            return Prior(chgnet, {"chgnet": entry.chgnet})
+        case CalculatorPriorConfig():
+            made = calculator_prior(entry.calculator, entry.symbols, entry.arguments, entry.folder)
+            return Prior(made, {"calculator": entry.calculator, "arguments": entry.arguments})
 
 
 def _run_by_input(path: Path, symbols: tuple[str, ...]) -> Prior:

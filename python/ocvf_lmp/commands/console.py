@@ -115,4 +115,6 @@ def _reach(record: WindowRecord) -> str:
         source = f"{record.window_ps:.2f} ps" if record.window_ps else "frames at hand"
         return f"{source}, {100 * record.effective:.0f} % count"
     usable = "inf" if record.usable_ps >= 1e8 else f"{record.usable_ps:.2f}"
-    return f"window {record.window_ps:.2f} ps of usable {usable}"
+    known = record.cell_relaxation_ps
+    memory = "" if known is None else f", the cell relaxes in {known:.2f}"
+    return f"window {record.window_ps:.2f} ps of usable {usable}{memory}"

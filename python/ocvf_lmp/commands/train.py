@@ -68,7 +68,10 @@ def _run(config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | Non
 
 def _prior_name(config: ExperimentConfig) -> str:
     prior = config.prior
-    return prior.name if isinstance(prior, Path) else prior.lammps.splitlines()[0]
+    if isinstance(prior, Path):
+        return prior.name
+    first = next(iter(prior.model_dump().values()))  # mace, chgnet, calculator or lammps
+    return Path(str(first).splitlines()[0]).name
 
 
 def _begin(config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | None) -> Trainer:

@@ -6,7 +6,14 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from ocvf_lmp.config.schema import ExperimentConfig, LammpsPriorConfig, PdfTargetConfig
+from ocvf_lmp.config.priors import (
+    CalculatorPriorConfig,
+    ChgnetPriorConfig,
+    LammpsPriorConfig,
+    MacePriorConfig,
+    PriorConfig,
+)
+from ocvf_lmp.config.schema import ExperimentConfig, PdfTargetConfig
 from ocvf_lmp.errors import InputError
 
 
@@ -91,14 +98,30 @@ def _with_absolute_paths(config: ExperimentConfig, folder: Path) -> ExperimentCo
         for state in config.states
     ]
     sample = config.sample.model_copy(update={"structure": absolute(config.sample.structure)})
-    prior = config.prior
-    if isinstance(prior, LammpsPriorConfig):  # LAMMPS runs in a folder of its own
-        lines = [
-            " ".join(str(absolute(Path(w))) if (folder / w).is_file() else w for w in line.split())
-            for line in prior.lammps.splitlines()
-        ]
-        whole = "\n".join(lines) if prior.input_file is None else str(absolute(prior.input_file))
-        prior = prior.model_copy(update={"lammps": whole})
-    else:
-        prior = absolute(prior)
+    prior = _prior_with_absolute_paths(config.prior, folder)
     return config.model_copy(update={"prior": prior, "sample": sample, "states": states})
+
+
+def _prior_with_absolute_paths(prior: PriorConfig, folder: Path) -> PriorConfig:
+    def absolute(path: Path) -> Path:
+        return (folder / path).resolve()
+
+    match prior:
+        case Path():
+            return absolute(prior)
+        case MacePriorConfig():
+            return prior.model_copy(update={"mace": absolute(prior.mace)})
+        case ChgnetPriorConfig(weights_file=Path() as path):
+            return prior.model_copy(update={"chgnet": str(absolute(path))})
+        case CalculatorPriorConfig():
+            return prior.model_copy(update={"folder": absolute(prior.folder)})
+        case LammpsPriorConfig(input_file=Path() as path):
+            return prior.model_copy(update={"lammps": str(absolute(path))})
+        case LammpsPriorConfig():  # LAMMPS runs in a folder of its own
+            lines = [
+                " ".join(str(absolute(Path(w))) if (folder / w).is_file() else w for w in ws)
+                for ws in (line.split() for line in prior.lammps.splitlines())
+            ]
+            return prior.model_copy(update={"lammps": "\n".join(lines)})
+        case _:
+            return prior

@@ -1,10 +1,12 @@
 """The configuration of a top-down training: what a YAML file may say, with units and ranges."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from ocvf_lmp.config.priors import PriorConfig
+from ocvf_lmp.config.strict import Strict
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -12,11 +14,7 @@ Triple = tuple[Positive, Positive, Positive]
 RepeatTriple = tuple[Count, Count, Count]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class SampleConfig(_Strict):
+class SampleConfig(Strict):
     """The simulated sample: a structure file, or an ABO3 supercell."""
 
     structure: Path | None = Field(None, description="file that ASE reads; already a supercell")
@@ -28,24 +26,7 @@ class SampleConfig(_Strict):
     )
 
 
-class LammpsPriorConfig(_Strict):
-    """A prior that only LAMMPS knows, which has to sample then."""
-
-    lammps: str = Field(
-        min_length=1, description="pair_style and pair_coeff, one a line; or the file of an input"
-    )
-    symbols: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        ("Ba", "Ti", "O"), description="of the atom types, in their order"
-    )
-
-    @property
-    def input_file(self) -> Path | None:
-        """The input, where it is one."""
-        commands = re.search(r"^\s*pair_style\s", self.lammps, re.MULTILINE)
-        return None if commands else Path(self.lammps.strip())
-
-
-class SamplerConfig(_Strict):
+class SamplerConfig(Strict):
     """Who runs the dynamics: the differentiable twin, or LAMMPS (for reweighting)."""
 
     engine: Literal["twin", "lammps"] = "twin"
@@ -55,7 +36,7 @@ class SamplerConfig(_Strict):
     precision: Literal["float64", "float32"] = "float64"
 
 
-class CorrectionConfig(_Strict):
+class CorrectionConfig(Strict):
     """Size of ΔH_θ."""
 
     cutoff: Positive = Field(5.0, description="Å")
@@ -67,14 +48,14 @@ class CorrectionConfig(_Strict):
     scale: Positive = Field(0.02, description="energy unit of the network's output, eV")
 
 
-class CevmConfig(_Strict):
+class CevmConfig(Strict):
     """The rigid correction of `training.ansatz: cevm`: splines of the distance, for each PDF."""
 
     r_range: tuple[Positive, Positive] = Field((1.5, 6.0), description="of the splines, Å")
     n_splines: Annotated[int, Field(ge=1, le=100)] = Field(16, description="for each PDF")
 
 
-class DynamicsConfig(_Strict):
+class DynamicsConfig(Strict):
     """The NPT twin."""
 
     timestep: Annotated[float, Field(gt=0, le=0.01)] = Field(0.002, description="ps")
@@ -83,7 +64,7 @@ class DynamicsConfig(_Strict):
     mode: Literal["flexible", "orthogonal", "isotropic", "fixed"] = "flexible"
 
 
-class PdfTargetConfig(_Strict):
+class PdfTargetConfig(Strict):
     """A pair distribution function in a ``.gr`` file; what is null comes from its header."""
 
     pdf: Path = Field(description="file, relative to the configuration")
@@ -100,7 +81,7 @@ class PdfTargetConfig(_Strict):
     weight: Positive = 1.0
 
 
-class LatticeTargetConfig(_Strict):
+class LatticeTargetConfig(Strict):
     """Lattice parameters of the pseudocubic unit cell."""
 
     lattice: Triple = Field(description="a, b, c, Å")
@@ -111,7 +92,7 @@ class LatticeTargetConfig(_Strict):
     source: str = ""
 
 
-class StressTargetConfig(_Strict):
+class StressTargetConfig(Strict):
     """The pressure tensor of the sample, for `dynamics.mode: fixed` at a measured cell."""
 
     pressure_tensor: tuple[float, float, float, float, float, float] = Field(
@@ -122,7 +103,7 @@ class StressTargetConfig(_Strict):
     source: str = ""
 
 
-class StateConfig(_Strict):
+class StateConfig(Strict):
     """One temperature and pressure, and what the experiment says there."""
 
     temperature: Positive = Field(description="K")
@@ -134,7 +115,7 @@ class StateConfig(_Strict):
     ]
 
 
-class TrainingConfig(_Strict):
+class TrainingConfig(Strict):
     """How the correction is optimised; lengths in steps of the twin."""
 
     correction: Literal["shared", "separate"] = Field(
@@ -170,6 +151,9 @@ class TrainingConfig(_Strict):
     evaluation: Count = 2000
     evaluate_every: Count = 20
     anchor_every: Count = 50
+    horizon: Annotated[int, Field(ge=0)] = Field(
+        300, description="steps of the run that measures how fast trajectories part (adjoint)"
+    )
     gate_width: Positive = Field(30.0, description="of the gate between corrections (eq. 15), K")
     validate_every: Annotated[int, Field(ge=0)] = Field(
         0, description="epochs between looks at the states that are held out; 0: none"
@@ -179,7 +163,7 @@ class TrainingConfig(_Strict):
     patience: Count = 5
 
 
-class ExperimentConfig(_Strict):
+class ExperimentConfig(Strict):
     """A whole top-down training."""
 
     name: str = Field("bto", pattern=r"^[A-Za-z0-9_.-]+$")
@@ -188,8 +172,8 @@ class ExperimentConfig(_Strict):
         0, description="processes that share the states; 0: one for each, as far as cores go"
     )
     threads: Annotated[int, Field(ge=0)] = Field(0, description="of torch in each; 0: one")
-    prior: Path | LammpsPriorConfig = Field(
-        description="file of H_o, relative to the configuration; or what LAMMPS knows"
+    prior: PriorConfig = Field(
+        description="file of H_o, relative to the configuration; or somebody else's (`priors`)"
     )
     sample: SampleConfig = Field(default_factory=lambda: SampleConfig.model_validate({}))
     correction: CorrectionConfig = Field(

@@ -24,8 +24,11 @@ from ocvf_lmp.fit.reweight import Fluctuations, averages, fluctuations, pooled_g
 from ocvf_lmp.fit.site import Run, Site
 from ocvf_lmp.fit.stress import with_part, without_part
 from ocvf_lmp.md.adjoint import adjoint_gradient
+from ocvf_lmp.md.diagnosis import Diagnosis
 from ocvf_lmp.md.engine import Frame
 from ocvf_lmp.md.horizon import Horizon
+from ocvf_lmp.md.lyapunov import largest_exponent
+from ocvf_lmp.seeding import normal, stream
 
 
 class Share(Protocol):
@@ -80,7 +83,8 @@ class Window:
             "usable_ps": min(worst.usable, 1e9),
             "window_ps": max(s.horizon.length for s in shares),
         }
-        refusal = "" if trusted else str(worst)
+        diagnosis = Diagnosis(worst, site.relaxation)
+        refusal = "" if trusted else diagnosis.refusal
         seconds = sum(s.seconds for s in shares)
         return GradientEstimate(loss, gradients, errors, means, seconds, refusal, notes)
 
@@ -138,12 +142,14 @@ def by_adjoint(
     After a window beyond the horizon, the next one is shorter.
     """
     start, window, plan = time.perf_counter(), run.window, experiment.plan
+    if run.lyapunov is None and plan.horizon:
+        _measure_horizon(site, run, plan)
     site.objective.forget()
     with progress.task(name, window):
         result = adjoint_gradient(
             site.model, site.objective.species, run.state, site.point.params, window,
             site.objective.observe, site.pooled_loss(), plan.sample_every,
-            anchor_every=plan.anchor_every,
+            anchor_every=plan.anchor_every, lyapunov=run.lyapunov,
         )  # fmt: skip
     run.state = result.final_state
     run.steps += window
@@ -152,6 +158,15 @@ def by_adjoint(
     return Window(
         result.loss, result.observables, gradients, result.horizon, time.perf_counter() - start
     )
+
+
+def _measure_horizon(site: Site, run: Run, plan: TrainingPlan) -> None:
+    """How fast trajectories part; the run goes on from there."""
+    noise = normal((site.objective.n_atoms, 3), stream(plan.seed, f"shadow/{run.number}"))
+    run.lyapunov, run.state = largest_exponent(
+        site.model, site.objective.species, run.state, site.point.params, plan.horizon, noise
+    )
+    run.steps += plan.horizon
 
 
 def by_fluctuations(

@@ -65,6 +65,8 @@ class TrainingPlan:
         evaluation: steps of these measurements.
         evaluate_every: steps between their frames.
         anchor_every: steps between the stored states of the adjoint.
+        horizon: steps of the run that measures how fast neighbouring trajectories part, which tells
+            a window its horizon; 0: the window's own norm has to do.
         gate_width: σ of the gate between the corrections of several temperatures, K (eq. 15).
         validate_every: epochs between looks at the states that are held out; 0: none.
         validation: steps of such a look.
@@ -94,6 +96,7 @@ class TrainingPlan:
     evaluation: int = 2000
     evaluate_every: int = 20
     anchor_every: int = 50
+    horizon: int = 300
     gate_width: float = 30.0
     validate_every: int = 0
     validation: int = 1000

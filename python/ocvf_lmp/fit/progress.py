@@ -28,6 +28,8 @@ class WindowRecord:
         reason: why it was not.
         learning_rate: of this epoch.
         seconds: that the gradient took.
+        cell_relaxation_ps: how long the cell remembers, from the measurement of the prior (a lower
+            bound where that was short); a shorter window sees only the beginning of the response.
     """
 
     epoch: int
@@ -47,6 +49,7 @@ class WindowRecord:
     reason: str
     learning_rate: float
     seconds: float
+    cell_relaxation_ps: float | None = None
 
 
 class Progress(Protocol):

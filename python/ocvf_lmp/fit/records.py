@@ -40,4 +40,5 @@ def window_record(site: Site, estimate: GradientEstimate, epoch: int, rate: floa
         reason=estimate.refusal,
         learning_rate=rate,
         seconds=estimate.seconds,
+        cell_relaxation_ps=None if site.relaxation is None else site.relaxation.time,
     )

@@ -12,6 +12,7 @@ from ocvf_lmp.fit.objective import Objective
 from ocvf_lmp.md.engine import Engine, Frame, OnFrame
 from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.md.parameters import NptParameters
+from ocvf_lmp.md.relaxation import Relaxation, relaxation
 from ocvf_lmp.md.state import NptState
 from ocvf_lmp.observables.lattice import lattice_parameters
 from ocvf_lmp.potential.composite import Corrected
@@ -122,4 +123,17 @@ def pool_measurements(parts: Sequence[Measurement]) -> Measurement:
         torch.cat([p.cells for p in parts]),
         torch.cat([p.temperatures for p in parts]),
         torch.cat([p.delta for p in parts]),
+    )
+
+
+def cell_memory(found: Measurement) -> Relaxation:
+    """Relaxation of the slowest of the unit cell's lengths and angles."""
+    names = ("a", "b", "c", "alpha", "beta", "gamma")
+    first = found.times == found.times.min()  # of each run
+    n = len(found.times) // int(first.sum())
+    interval = float(found.times[0])
+    columns = found.cells[:n].T  # of one run: time does not go on from one to the next
+    return max(
+        (relaxation(column, interval, name) for column, name in zip(columns, names, strict=True)),
+        key=lambda known: known.time,
     )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -13,6 +13,8 @@ from ocvf_lmp.fit.objective import Objective
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.sampling import Measurement
 from ocvf_lmp.md.horizon import Horizon
+from ocvf_lmp.md.lyapunov import Lyapunov
+from ocvf_lmp.md.relaxation import Relaxation
 from ocvf_lmp.md.state import NptState, initial_state
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.seeding import normal, stream
@@ -33,6 +35,7 @@ class Run:
         steps: run so far.
         ensemble: frames that gradients by fluctuations are made of, if there are some.
         measured: what its last measurement gave, until it is pooled with the other runs'.
+        lyapunov: how fast neighbouring trajectories part, once it has been measured.
     """
 
     number: int
@@ -42,6 +45,7 @@ class Run:
     steps: int = 0
     ensemble: Ensemble | None = None
     measured: Measurement | None = None
+    lyapunov: Lyapunov | None = None
 
     def adapt_window(self, horizon: Horizon, plan: TrainingPlan, timestep: float) -> None:
         """Shortens the next window to what the horizon allows, or lets it grow back."""
@@ -61,6 +65,7 @@ class Run:
             "steps": self.steps,
             "ensemble": None if self.ensemble is None else self.ensemble.as_dict(),
             "measured": None if self.measured is None else self.measured.as_dict(),
+            "lyapunov": None if self.lyapunov is None else asdict(self.lyapunov),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -69,6 +74,7 @@ class Run:
         self.window, self.stage, self.steps = saved["window"], saved["stage"], saved["steps"]
         self.ensemble = Ensemble(**saved["ensemble"]) if saved["ensemble"] else None
         self.measured = Measurement(**saved["measured"]) if saved["measured"] else None
+        self.lyapunov = Lyapunov(**saved["lyapunov"]) if saved["lyapunov"] else None
 
 
 @dataclass
@@ -85,6 +91,7 @@ class Site:
         usual_norm: mean norm of the gradients of the first windows.
         windows: number of gradients used so far.
         stretch: factor on the length of the next run for reweighting.
+        relaxation: of the cell's slowest part in the measurement of the prior.
     """
 
     point: StatePoint
@@ -96,6 +103,7 @@ class Site:
     usual_norm: float = 0.0
     windows: int = 0
     stretch: float = 1.0
+    relaxation: Relaxation | None = None
 
     def pooled_loss(self) -> Callable[[Mapping[str, Tensor]], Tensor]:
         """The loss at averages pooled with earlier windows; its slope acts on the newest."""
@@ -127,12 +135,14 @@ class Site:
             "usual_norm": self.usual_norm,
             "windows": self.windows,
             "stretch": self.stretch,
+            "relaxation": None if self.relaxation is None else asdict(self.relaxation),
         }
 
     def share(self, saved: Mapping[str, Any]) -> None:
         """The opposite of `shared`."""
         self.pooled, self.usual_norm = dict(saved["pooled"]), saved["usual_norm"]
         self.windows, self.stretch = saved["windows"], saved["stretch"]
+        self.relaxation = Relaxation(**saved["relaxation"]) if saved["relaxation"] else None
 
     def as_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""

@@ -18,7 +18,7 @@ from ocvf_lmp.fit.newton import Newton
 from ocvf_lmp.fit.progress import Progress, Silent, WindowRecord
 from ocvf_lmp.fit.records import window_record
 from ocvf_lmp.fit.replay import Replay
-from ocvf_lmp.fit.sampling import pool_measurements
+from ocvf_lmp.fit.sampling import cell_memory, pool_measurements
 from ocvf_lmp.fit.site import Site, make_sites
 from ocvf_lmp.fit.team import Alone, Task, Team
 from ocvf_lmp.fit.validation import Validation
@@ -101,6 +101,7 @@ class Trainer:
                 continue  # or measured after training, by a run that was killed then and resumed
             found = pool_measurements([run.measured for run in site.runs if run.measured])
             site.pooled = found.means
+            site.relaxation = cell_memory(found)
             for run in site.runs:
                 run.measured = None
             write_curves(self.logbook.folder, when, site.point, site.objective, found)

@@ -50,6 +50,18 @@ class Horizon:
     usable: float
     error: float | None = None
 
+    @classmethod
+    def of_exponent(cls, lyapunov: Lyapunov, length: float, e_folds: float = E_FOLDS) -> "Horizon":
+        """What the exponent of a run says of a window, run or not.
+
+        Args:
+            lyapunov: the exponent.
+            length: of the window, ps.
+            e_folds: growth beyond which a gradient counts as noise.
+        """
+        rate = max(lyapunov.rate, 0.0)
+        return cls(rate, length, e_folds / rate if rate > 0 else math.inf, lyapunov.error)
+
     @property
     def trusted(self) -> bool:
         """Whether the window is not longer than the usable one."""
@@ -87,11 +99,9 @@ def horizon(
     """
     length = (len(norms) - 1) * timestep
     own = _own_rate(norms, timestep)
-    error = None
-    rate = own
-    if lyapunov is not None and not (own > lyapunov.rate and own * length > e_folds):
-        rate, error = max(lyapunov.rate, 0.0), lyapunov.error
-    return Horizon(rate, length, e_folds / rate if rate > 0 else math.inf, error)
+    if lyapunov is None or (own > lyapunov.rate and own * length > e_folds):
+        return Horizon(own, length, e_folds / own if own > 0 else math.inf)
+    return Horizon.of_exponent(lyapunov, length, e_folds)
 
 
 def _own_rate(norms: torch.Tensor, timestep: float) -> float:

@@ -133,8 +133,6 @@ def construct(description: dict[str, Any]) -> nn.Module:
         case {"type": "pair series", "symbols": symbols, "terms": terms}:
             known = [PairTerm(**(term | {"powers": tuple(term["powers"])})) for term in terms]
             return PairSeries(symbols, known)
-        case {"type": "elsewhere", "symbols": symbols, "commands": commands}:
-            return Elsewhere(symbols, commands)
         case {"type": "experts", "experts": experts, "anchors": anchors, "width": width} as found:
             parts = [construct(expert) for expert in experts]
             return Experts(parts, anchors, width, found["temperature"], found["frozen"])
@@ -142,19 +140,28 @@ def construct(description: dict[str, Any]) -> nn.Module:
             return Corrected(construct(prior), construct(correction))
         case {"type": "sum", "terms": terms}:
             return Sum([construct(term) for term in terms])
-        case {"type": "mace", "config": config, "symbols": symbols, "head": head} as found:
-            prior = MacePrior(config, symbols, head)
-            prior.source = dict(found.get("source", {}))
-            return prior
-        case {"type": "chgnet", "arguments": arguments, "symbols": symbols}:
-            return ChgnetPrior(arguments, symbols)
-        case {"type": "calculator", "factory": factory, "arguments": arguments} as found:
-            return CalculatorPrior(factory, found["symbols"], arguments)
+        case {"type": "mace" | "chgnet" | "calculator" | "elsewhere"}:
+            return _of_others(description)
         case _:
             raise ModelFileError(
                 f"expected a known kind of potential, found {description.get('type')!r};"
                 " the file may come from a newer version of ocvf-lmp"
             )
+
+
+def _of_others(description: dict[str, Any]) -> nn.Module:
+    symbols = description["symbols"]
+    match description["type"]:
+        case "mace":
+            prior = MacePrior(description["config"], symbols, description["head"])
+            prior.source = dict(description.get("source", {}))
+            return prior
+        case "chgnet":
+            return ChgnetPrior(description["arguments"], symbols)
+        case "elsewhere":
+            return Elsewhere(symbols, description["commands"])
+        case _:
+            return CalculatorPrior(description["factory"], symbols, description["arguments"])
 
 
 def save_potential(path: Path, potential: nn.Module, provenance: dict[str, Any]) -> None:
