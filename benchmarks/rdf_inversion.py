@@ -177,7 +177,7 @@ def main() -> None:
     """Runs the race."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "--quick", action="store_true", help="one seed, shorter runs, 3 times the goal"
+        "--quick", action="store_true", help="one seed, shorter runs, twice the goal"
     )
     parser.add_argument("--seeds", type=int, help="default: 3, or 1 with --quick")
     parser.add_argument("--peer", type=Path, help="Python of the peer's environment")
@@ -186,7 +186,7 @@ def main() -> None:
     options = parser.parse_args()
     toy, steps = Toy(), 20000
     if options.quick:
-        toy, steps = replace(toy, steps=1600, equilibration=400, goal=3 * toy.goal), 10000
+        toy, steps = replace(toy, steps=1600, equilibration=400, goal=2 * toy.goal), 10000
     peer = find_peer(options.peer)
     sides: dict[str, list[Any]] = {"ours": [], "chemtrain": []}
     commands = {"ours": [sys.executable, str(HERE / "rdf_inversion_ours.py")]}

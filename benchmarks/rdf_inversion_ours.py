@@ -26,7 +26,8 @@ from torch import nn
 
 from ocvf_lmp.allocator import keep_memory
 from ocvf_lmp.fit.ensemble import Ensemble
-from ocvf_lmp.fit.stacked import energies_of_stack, stacked_gradient
+from ocvf_lmp.fit.stacked import energies_of_stack
+from ocvf_lmp.fit.stacked_gradient import stacked_gradient
 from ocvf_lmp.observables.rdf import PartialGrid, partials_of_stack
 from ocvf_lmp.potential.protocol import Exchange
 from ocvf_lmp.system.edges import Edges

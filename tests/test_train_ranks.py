@@ -1,5 +1,6 @@
 """`mpirun -n 2 ocvf-lmp train`: the numbers of one process, and failures that end all ranks."""
 
+import json
 import os
 import subprocess
 import sys
@@ -27,6 +28,23 @@ states:
 """
 
 
+TWENTY = """
+name: tiny
+seed: 1
+workers: 1
+prior: {prior}
+sample: {{repeat: [1, 1, 1]}}
+correction: {{cutoff: 4.0, n_features: 8, n_angular: 4, n_radial: 4, l_max: 1}}
+dynamics: {{timestep: 0.002, mode: isotropic}}
+training:
+  {{correction: shared, estimator: {estimator}, epochs: 20, replicas: 2, window: 6, min_window: 3,
+    sample_every: 3, sampling: 24, relaxation: 3, min_effective: 0.99999, min_signal: 0.0,
+    equilibration: 10, evaluation: 20, evaluate_every: 4}}
+states:
+  - {{temperature: 100, targets: [{{lattice: [4.01, 4.01, 4.01]}}]}}
+"""
+
+
 @pytest.fixture
 def config(root, tmp_path):
     def written(pressure=1.0, p_damp=0.1, kind="shared"):
@@ -44,7 +62,7 @@ def train(config, folder, ranks):
     launcher = [str(BIN / "mpirun"), "-np", str(ranks)] if ranks > 1 else []
     return subprocess.run(
         [*launcher, str(BIN / "ocvf-lmp"), "train", str(config), "--run", str(folder)],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
 
@@ -52,6 +70,23 @@ def train(config, folder, ranks):
 def parameters(folder):
     corrections = torch.load(folder / "checkpoint.pt", weights_only=True)["corrections"]
     return torch.cat([v.flatten() for name in corrections for v in corrections[name].values()])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", ["adjoint", "reweight"])
+def test_two_ranks_with_a_replica_each_agree_with_one_after_twenty_epochs(
+    root, tmp_path, estimator
+):
+    path, prior = tmp_path / "experiment.yaml", root / "data" / "prior" / "bto_pbesol.pt"
+    path.write_text(TWENTY.format(prior=prior, estimator=estimator))
+    for ranks in (1, 2):
+        done = train(path, tmp_path / str(ranks), ranks)
+        assert done.returncode == 0, done.stderr
+        epochs = (tmp_path / str(ranks) / "metrics.jsonl").read_text().splitlines()
+        assert len(epochs) == 20
+        assert any(json.loads(line)["updated"] for line in epochs[10:])  # the descent goes on
+    one, two = (parameters(tmp_path / str(ranks)) for ranks in (1, 2))
+    assert float((one - two).abs().max()) <= 1e-10 * float(one.abs().max())
 
 
 @pytest.mark.parametrize("kind", ["shared", "separate"])

@@ -10,11 +10,11 @@ from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.ensemble import energies_of, ensemble_of
 from ocvf_lmp.fit.estimators import Frames
 from ocvf_lmp.fit.experiment import Experiment
+from ocvf_lmp.fit.fluctuations import averages, fluctuations
 from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.newton import Newton, _at, misfit, newton_step
 from ocvf_lmp.fit.objective import NamedTarget
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
-from ocvf_lmp.fit.reweight import averages, fluctuations
 from ocvf_lmp.fit.site import make_sites
 from ocvf_lmp.fit.targets import PdfTarget
 from ocvf_lmp.md.parameters import NptParameters

@@ -7,15 +7,10 @@ import torch
 from torch import nn
 
 from ocvf_lmp.errors import InputError
-from ocvf_lmp.fit.ensemble import energies_of, ensemble_of, sample
+from ocvf_lmp.fit.ensemble import energies_of, ensemble_of, sample, weights_of
 from ocvf_lmp.fit.estimate import GradientEstimate
-from ocvf_lmp.fit.reweight import (
-    energy_slopes,
-    fluctuations,
-    pooled_gradient,
-    reweighted_gradient,
-    weights_of,
-)
+from ocvf_lmp.fit.fluctuations import energy_slopes, fluctuations
+from ocvf_lmp.fit.reweight import pooled_gradient, reweighted_gradient
 from ocvf_lmp.md.engine import Twin
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.state import initial_state

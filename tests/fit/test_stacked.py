@@ -6,8 +6,10 @@ from torch import nn
 
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.ensemble import ensemble_of
-from ocvf_lmp.fit.reweight import energy_slopes, reweighted_gradient
-from ocvf_lmp.fit.stacked import energies_of_stack, slope_of_stack, stacked_gradient
+from ocvf_lmp.fit.fluctuations import energy_slopes
+from ocvf_lmp.fit.reweight import reweighted_gradient
+from ocvf_lmp.fit.stacked import energies_of_stack, slope_of_stack
+from ocvf_lmp.fit.stacked_gradient import stacked_gradient
 from ocvf_lmp.observables.rdf import PartialGrid, partials
 from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.dimenet import DimeNet

@@ -9,9 +9,10 @@ from training import PLAN, correction, metrics, state, trainer
 
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.experiment import Experiment
+from ocvf_lmp.fit.fluctuations import fluctuations
 from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.objective import NamedTarget
-from ocvf_lmp.fit.reweight import fluctuations, pooled_gradient
+from ocvf_lmp.fit.reweight import pooled_gradient
 from ocvf_lmp.fit.stress import (
     PRESSURE,
     StressTarget,

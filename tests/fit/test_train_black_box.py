@@ -73,5 +73,5 @@ def test_training_with_a_calculator_is_that_with_the_same_prior_in_torch(tmp_pat
 
 
 def test_the_adjoint_is_refused_with_what_to_do(tmp_path):
-    with pytest.raises(InputError, match=r"estimator: adjoint.*use estimator: reweight"):
+    with pytest.raises(InputError, match=r"estimator: adjoint.*reweight"):
         trained(box(), tmp_path, processes=False, plan=replace(PLAN, estimator="adjoint"))

@@ -7,7 +7,8 @@ from argon import ARGUMENTS, FACTORY, Argon, correction, crystal
 
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.ensemble import energies_of, sample
-from ocvf_lmp.fit.reweight import energy_slopes, reweighted_gradient
+from ocvf_lmp.fit.fluctuations import energy_slopes
+from ocvf_lmp.fit.reweight import reweighted_gradient
 from ocvf_lmp.md.adjoint import adjoint_gradient
 from ocvf_lmp.md.calculator import PotentialCalculator
 from ocvf_lmp.md.engine import Twin

@@ -146,9 +146,9 @@ def test_the_lennard_jones_solid_fluctuates_as_in_lammps_and_a_wrong_count_does_
     ours = of_twin(lennard_jones_solid(), plan, folder)
     wrong = of_twin(lennard_jones_solid(counting="ase"), plan, folder)
     assert {k: z for k, z in differences(ours, theirs).items() if abs(z) > LIMIT} == {}
+    # N/(N-1) of the kinetic energy; a cell that is hotter than the atoms
     off = differences(wrong, theirs)
-    assert off["kinetic mean"] > 2 * LIMIT, off  # N/(N-1) of the kinetic energy
-    assert off["alpha variance"] > LIMIT, off
+    assert min(off[k] for k in ("kinetic mean", "a variance", "volume mean")) > LIMIT, off
 
 
 def validated(system, folder, n_steps=12_000):

@@ -6,7 +6,6 @@ from ocvf_lmp.errors import InputError
 from ocvf_lmp.lammps.engine import LammpsEngine
 from ocvf_lmp.lammps.run import find_lammps
 from ocvf_lmp.md.engine import Engine, Twin
-from ocvf_lmp.potential.foreign.calculator import CalculatorPrior
 
 
 def build_engine(config: ExperimentConfig, prior: Prior) -> Engine:
@@ -27,11 +26,6 @@ def build_engine(config: ExperimentConfig, prior: Prior) -> Engine:
         raise InputError(
             "expected the twin for training.estimator: adjoint, which walks its trajectories back,"
             " found LAMMPS as the sampler; set training.estimator: reweight"
-        )
-    if config.training.estimator == "adjoint" and isinstance(prior.potential, CalculatorPrior):
-        raise InputError(
-            "expected a prior that can be differentiated twice for training.estimator: adjoint,"
-            f" found {prior.potential.name}; set training.estimator: reweight"
         )
     if twin:
         return Twin()

@@ -45,5 +45,11 @@ def export(options: argparse.Namespace) -> int:
         console.print(
             "note: the experts are mixed at the thermostat's temperature (--temperature freezes it)"
         )
-    console.print("next: lmp -in inputs/in.bto_npt")
+    if options.delta_only:
+        console.print(
+            "next: add it to the prior's pair style by pair_style hybrid/overlay ... mliap unified"
+            f" {options.model} 0"
+        )
+    else:
+        console.print("next: lmp -in inputs/in.bto_npt")
     return 0

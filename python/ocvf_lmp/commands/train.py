@@ -13,6 +13,7 @@ from ocvf_lmp.analysis.runfolder import read_run
 from ocvf_lmp.build.trainer import build_team, build_trainer, thread_count
 from ocvf_lmp.commands.console import TrainingView, console, table
 from ocvf_lmp.config.file import load_config
+from ocvf_lmp.config.priors import CalculatorPriorConfig, ChgnetPriorConfig, LammpsPriorConfig
 from ocvf_lmp.config.schema import ExperimentConfig
 from ocvf_lmp.errors import OcvfError
 from ocvf_lmp.fit.logbook import forget_run
@@ -21,6 +22,9 @@ from ocvf_lmp.fit.train import Trainer
 from ocvf_lmp.mpi import abort, communicator
 
 RUNS = Path("runs")
+
+DELTA_ONLY = (LammpsPriorConfig, ChgnetPriorConfig, CalculatorPriorConfig)
+"""Priors that a model file cannot hold."""
 
 
 def train(options: argparse.Namespace) -> int:
@@ -44,7 +48,8 @@ def train(options: argparse.Namespace) -> int:
             raise
     if not console.quiet:
         improved = _print_gains(folder)
-        console.print(f"run folder: {folder}   next: ocvf-lmp export model.pt")
+        alone = " --delta-only" if isinstance(config.prior, DELTA_ONLY) else ""
+        console.print(f"run folder: {folder}   next: ocvf-lmp export model.pt{alone}")
         if not improved:
             console.print("warning: the loss did not fall at every state; train longer (--epochs)")
     return 0

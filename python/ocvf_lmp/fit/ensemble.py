@@ -8,12 +8,14 @@ import torch
 
 from ocvf_lmp.arrays import Species
 from ocvf_lmp.errors import InputError
+from ocvf_lmp.fit.stacked import energies_of_stack
 from ocvf_lmp.md.engine import Engine, Frame, OnFrame
-from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.state import NptState
 from ocvf_lmp.md.walk import Observe
 from ocvf_lmp.potential.protocol import Potential
+from ocvf_lmp.system.stack import stack_frames
+from ocvf_lmp.units import KB
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,26 @@ def energies_of(
     potential: Potential, species: Species, positions: torch.Tensor, cells: torch.Tensor
 ) -> torch.Tensor:
     """Energy of every frame, eV, (frames,), from positions (frames, atoms, 3) and cells."""
-    field = ForceField(potential, species)
-    with torch.no_grad():
-        return torch.stack([field.energy(x, h) for x, h in zip(positions, cells, strict=True)])
+    stack = stack_frames(positions, cells, species, potential.cutoff)
+    return energies_of_stack(potential, stack)
+
+
+def weights_of(
+    ensemble: Ensemble, energies: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, float]:
+    """Normalised weights of the frames at other energies, and the share of frames that count.
+
+    Args:
+        ensemble: the frames.
+        energies: at the new parameters, eV, (frames,).
+        temperature: K.
+
+    Returns:
+        Weights (frames,) in float64, and Kish's effective sample size 1/Σw² over the number.
+    """
+    exponent = -(energies - ensemble.energies).double() / (KB * temperature)
+    weights = torch.softmax(exponent, dim=0)
+    return weights, float(1.0 / weights.square().sum() / len(weights))
 
 
 def ensemble_of(

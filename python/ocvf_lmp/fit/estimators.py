@@ -15,12 +15,13 @@ from typing import Protocol
 
 import torch
 
-from ocvf_lmp.fit.ensemble import energies_of, sample
+from ocvf_lmp.fit.ensemble import energies_of, sample, weights_of
 from ocvf_lmp.fit.estimate import GradientEstimate
 from ocvf_lmp.fit.experiment import Experiment
+from ocvf_lmp.fit.fluctuations import Fluctuations, averages, fluctuations
 from ocvf_lmp.fit.plan import TrainingPlan
 from ocvf_lmp.fit.progress import Progress
-from ocvf_lmp.fit.reweight import Fluctuations, averages, fluctuations, pooled_gradient, weights_of
+from ocvf_lmp.fit.reweight import pooled_gradient
 from ocvf_lmp.fit.site import Run, Site
 from ocvf_lmp.fit.stress import with_part, without_part
 from ocvf_lmp.md.adjoint import adjoint_gradient

@@ -10,6 +10,7 @@ from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.stress import StressTarget
 from ocvf_lmp.md.engine import Engine, Twin
+from ocvf_lmp.potential.composite import split
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,19 @@ class Experiment:
             raise InputError(
                 "expected at least one state to train on, found every one held out; train on one"
             )
+        if self.plan.estimator == "adjoint":
+            self._check_for_adjoint()
+
+    def _check_for_adjoint(self) -> None:
         targets = [t.target for point in self.states for t in point.targets]
-        if self.plan.estimator == "adjoint" and any(isinstance(t, StressTarget) for t in targets):
+        if any(isinstance(t, StressTarget) for t in targets):
             raise InputError(
                 "expected targets that are functions of the configuration for the estimator"
                 " adjoint, found a stress; set training.estimator: reweight"
+            )
+        boxes = split(self.prior)[1]  # pyright: ignore
+        if boxes:
+            raise InputError(
+                "expected a prior that can be differentiated twice for training.estimator: adjoint,"
+                f" found {boxes[0].name}; set training.estimator: reweight"
             )

@@ -29,7 +29,7 @@ from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.descent import Found
 from ocvf_lmp.fit.estimators import Frames
 from ocvf_lmp.fit.experiment import Experiment
-from ocvf_lmp.fit.reweight import Fluctuations, averages
+from ocvf_lmp.fit.fluctuations import Fluctuations, averages
 from ocvf_lmp.fit.site import Site
 from ocvf_lmp.fit.targets import PdfTarget
 from ocvf_lmp.observables.pdf import envelope

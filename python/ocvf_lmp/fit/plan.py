@@ -105,7 +105,8 @@ class TrainingPlan:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if not (0 < self.sample_every <= self.min_window <= self.window):
+        adjoint = self.estimator == "adjoint"
+        if adjoint and not (0 < self.sample_every <= self.min_window <= self.window):
             raise InputError(
                 "expected 0 < sample_every <= min_window <= window, found"
                 f" {self.sample_every}, {self.min_window}, {self.window}; lengthen the window"
@@ -118,7 +119,7 @@ class TrainingPlan:
             raise InputError(
                 f"expected the ansatz network or cevm, found {self.ansatz!r}; name one"
             )
-        if self.estimator == "adjoint" and (self.ansatz == "cevm" or self.entropy_weight):
+        if adjoint and (self.ansatz == "cevm" or self.entropy_weight):
             raise InputError(
                 "expected the estimator reweight for cevm or a penalty on the entropy, found"
                 " adjoint: both are made of fluctuations; set training.estimator: reweight"

@@ -14,8 +14,8 @@ somebody can sample with.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -23,119 +23,10 @@ from ocvf_lmp.arrays import Species
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.ensemble import Ensemble
 from ocvf_lmp.fit.estimate import GradientEstimate
+from ocvf_lmp.fit.fluctuations import Fluctuations, averages, fluctuations, trainable
 from ocvf_lmp.md.adjoint import Loss
-from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.units import KB
-
-
-@dataclass(frozen=True, slots=True)
-class Slopes:
-    """Energies of frames, and their derivatives with respect to parameters.
-
-    Attributes:
-        energies: eV, (frames,).
-        slopes: by the name of the parameter, (frames, its size).
-    """
-
-    energies: torch.Tensor
-    slopes: dict[str, torch.Tensor]
-
-
-def energy_slopes(potential: Potential, species: Species, ensemble: Ensemble) -> Slopes:
-    """∂U/∂θ of every frame, for the parameters that require grad: one backward pass a frame."""
-    field = ForceField(potential, species)
-    parameters = _trainable(potential)
-    if not parameters:
-        raise InputError(
-            "expected a potential with parameters to train, found none; build it with a correction"
-        )
-    energies: list[torch.Tensor] = []
-    rows: dict[str, list[torch.Tensor]] = {name: [] for name in parameters}
-    for x, h in zip(ensemble.positions, ensemble.cells, strict=True):
-        with torch.enable_grad():
-            energy = field.energy(x, h)
-            found = torch.autograd.grad(energy, list(parameters.values()), allow_unused=True)
-        energies.append(energy.detach())
-        for (name, parameter), slope in zip(parameters.items(), found, strict=True):
-            slope = torch.zeros_like(parameter) if slope is None else slope
-            rows[name].append(slope.flatten())
-    return Slopes(torch.stack(energies), {k: torch.stack(v) for k, v in rows.items()})
-
-
-def _trainable(potential: Potential) -> dict[str, torch.nn.Parameter]:
-    named = getattr(potential, "named_parameters", dict)
-    return {k: p for k, p in dict(named()).items() if p.requires_grad}
-
-
-def weights_of(
-    ensemble: Ensemble, energies: torch.Tensor, temperature: float
-) -> tuple[torch.Tensor, float]:
-    """Normalised weights of the frames at other energies, and the share of frames that count.
-
-    Args:
-        ensemble: the frames.
-        energies: at the new parameters, eV, (frames,).
-        temperature: K.
-
-    Returns:
-        Weights (frames,) in float64, and Kish's effective sample size 1/Σw² over the number.
-    """
-    exponent = -(energies - ensemble.energies).double() / (KB * temperature)
-    weights = torch.softmax(exponent, dim=0)
-    return weights, float(1.0 / weights.square().sum() / len(weights))
-
-
-@dataclass(frozen=True, slots=True)
-class Fluctuations:
-    """What frames of one run tell of an ensemble and its response.
-
-    Attributes:
-        observables: of the frames, by name, (frames, ...).
-        energies: of the potential with the parameters, eV, (frames,).
-        slopes: ∂U/∂θ of the frames by the name of the parameter, (frames, its size).
-        weights: normalised, (frames,), float64.
-        effective: share of the frames that count.
-        explicit: <∂O/∂θ> of the observables that contain θ themselves, by the names of observable
-            and parameter, (components, size).
-    """
-
-    observables: dict[str, torch.Tensor]
-    energies: torch.Tensor
-    slopes: dict[str, torch.Tensor]
-    weights: torch.Tensor
-    effective: float
-    explicit: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
-
-    @property
-    def n_frames(self) -> int:
-        """Number of frames."""
-        return len(self.weights)
-
-
-def fluctuations(
-    potential: Potential, species: Species, ensemble: Ensemble, temperature: float
-) -> Fluctuations:
-    """Weights and slopes of an ensemble's frames at the potential's present parameters.
-
-    Args:
-        potential: with the parameters: the whole energy, or the part of it that they enter; the
-            ensemble's energies are of the same.
-        species: (atoms,).
-        ensemble: frames, from these parameters or some near them.
-        temperature: K.
-    """
-    found = energy_slopes(potential, species, ensemble)
-    weights, effective = weights_of(ensemble, found.energies, temperature)
-    return Fluctuations(ensemble.observables, found.energies, found.slopes, weights, effective)
-
-
-def averages(parts: Sequence[Fluctuations]) -> dict[str, torch.Tensor]:
-    """Averages of the observables; every run counts the same."""
-    means = [
-        {k: torch.tensordot(p.weights, v, dims=1) for k, v in p.observables.items()} for p in parts
-    ]
-    return {k: torch.stack([m[k] for m in means]).mean(dim=0) for k in means[0]}
 
 
 def pooled_gradient(
@@ -228,13 +119,49 @@ def reweighted_gradient(
     found = pooled_gradient(
         [part], temperature, loss, n_blocks=n_blocks, min_effective=min_effective
     )
-    shapes = {k: p.shape for k, p in _trainable(potential).items()}
+    shapes = {k: p.shape for k, p in trainable(potential).items()}
     return replace(
         found,
         gradients={k: v.view(shapes[k]) for k, v in found.gradients.items()},
         errors={k: v.view(shapes[k]) for k, v in found.errors.items()},
         seconds=time.perf_counter() - start,
     )
+
+
+def loss_and_slopes(
+    loss: Loss, means: Mapping[str, torch.Tensor]
+) -> tuple[float, dict[str, torch.Tensor]]:
+    """A loss of averages, and its derivative with respect to those that it depends on."""
+    with torch.enable_grad():
+        leaves = {k: v.detach().requires_grad_(True) for k, v in means.items()}
+        value = loss(leaves)
+        found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
+    slopes = {k: s for k, s in zip(leaves, found, strict=True) if s is not None}
+    return float(value.detach()), slopes
+
+
+def coefficients(
+    weights: torch.Tensor,
+    observables: Mapping[str, torch.Tensor],
+    slopes: Mapping[str, torch.Tensor],
+    temperature: float,
+    penalty: torch.Tensor | float = 0.0,
+) -> torch.Tensor:
+    """What each frame's ∂U/∂θ counts in the gradient of a loss, (frames,), eV^-1.
+
+    Args:
+        weights: of the frames, normalised, (frames,).
+        observables: of the frames, by name, (frames, ...).
+        slopes: of the loss with respect to their averages.
+        temperature: K.
+        penalty: what else a frame adds to the loss, (frames,).
+    """
+    share = torch.zeros_like(weights) + penalty
+    for name, slope in slopes.items():  # what a frame adds to the loss, to first order: L' O_f
+        share = share + (observables[name] * slope).reshape(len(weights), -1).sum(dim=1)
+    centred = weights * (share - (weights * share).sum())
+    # the mean is taken from the same frames: n/(n-1) for equal weights
+    return -centred / (KB * temperature * (1.0 - float(weights.square().sum())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,28 +176,19 @@ class _Taking:
         self, parts: Sequence[Fluctuations]
     ) -> tuple[float, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         means = averages(parts)
-        with torch.enable_grad():
-            leaves = {k: v.detach().requires_grad_(True) for k, v in means.items()}
-            value = self.loss(leaves)
-            found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
-        slopes = {k: s for k, s in zip(leaves, found, strict=True) if s is not None}
+        value, slopes = loss_and_slopes(self.loss, means)
         each = [self._gradient(part, slopes) for part in parts]
         gradients = {k: torch.stack([g[k] for g in each]).mean(dim=0) for k in each[0]}
-        return float(value.detach()), means, gradients
+        return value, means, gradients
 
     def _gradient(
         self, part: Fluctuations, slopes: dict[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
-        weights, beta = part.weights, 1.0 / (KB * self.temperature)
-        # what a frame adds to the loss, to first order: L' O_f. The relative entropy's gradient
-        # β² Cov(U, ∂U/∂θ) is that of an "observable" -βU with a slope of 1
-        share = -self.entropy_weight * beta * part.energies.to(weights)
-        for name, slope in slopes.items():
-            share = share + (part.observables[name] * slope).reshape(len(weights), -1).sum(dim=1)
-        centred = weights * (share - (weights * share).sum())
-        # the mean is taken from the same frames: n/(n-1) for equal weights
-        factor = -beta / (1.0 - float(weights.square().sum()))
-        found = {k: factor * centred @ v for k, v in part.slopes.items()}
+        # the relative entropy's gradient β² Cov(U, ∂U/∂θ) is that of an "observable" -βU with a
+        # slope of 1
+        penalty = -self.entropy_weight / (KB * self.temperature) * part.energies
+        c = coefficients(part.weights, part.observables, slopes, self.temperature, penalty)
+        found = {k: c @ v for k, v in part.slopes.items()}
         for name, rows in part.explicit.items():
             if name in slopes:
                 found = {k: v + slopes[name].flatten() @ rows[k] for k, v in found.items()}

@@ -1,24 +1,16 @@
-"""Gradients by fluctuations for small potentials: all frames in a few calls.
+"""Energies and slopes of many frames in a few calls of the potential.
 
-The gradient of a loss of averages is Σ_f c_f ∂U_f/∂θ with known numbers c_f (for the formula see
-`ocvf_lmp.fit.reweight`). Where only the sum is wanted, and not its error, one backward pass gives
-it for many frames together. A pair potential gains an order of magnitude, a network little: its
-arithmetic costs more than the calls.
+The gradient of a loss of averages is Σ_f c_f ∂U_f/∂θ with known numbers c_f (`fit.reweight`). Where
+only the sum is wanted, and not its error, one backward pass gives it for many frames together. A
+pair potential gains an order of magnitude, a network little: its arithmetic costs more than calls.
 """
-
-import time
 
 import torch
 from jaxtyping import Float
 
 from ocvf_lmp.errors import InputError
-from ocvf_lmp.fit.ensemble import Ensemble
-from ocvf_lmp.fit.estimate import GradientEstimate
-from ocvf_lmp.fit.reweight import weights_of
-from ocvf_lmp.md.adjoint import Loss
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.system.stack import Stack
-from ocvf_lmp.units import KB
 
 MAX_EDGES = 1 << 14
 """Edges that a potential is called with at a time; its arrays should stay in cache."""
@@ -77,77 +69,6 @@ def slope_of_stack(
             if slope is not None:
                 total[name] += slope
     return total
-
-
-def stacked_gradient(
-    potential: Potential,
-    stack: Stack,
-    ensemble: Ensemble,
-    temperature: float,
-    loss: Loss,
-    *,
-    min_effective: float = 0.9,
-    max_edges: int = MAX_EDGES,
-) -> GradientEstimate:
-    """The gradient of `reweighted_gradient`, without its error.
-
-    Args:
-        potential: at the parameters where the gradient is wanted.
-        stack: edges of the ensemble's frames.
-        ensemble: frames, from this potential or one near it.
-        temperature: K.
-        loss: function of the averaged observables.
-        min_effective: share of frames that have to count, else the gradient is refused, and empty.
-        max_edges: of one call of the potential.
-
-    Raises:
-        InputError: fewer than two frames, or not as many as in the stack.
-    """
-    start = time.perf_counter()
-    if not stack.n_frames == ensemble.n_frames > 1:
-        raise InputError(
-            f"expected a stack of an ensemble's frames, at least two, found {stack.n_frames} and"
-            f" {ensemble.n_frames}; stack the frames of this ensemble"
-        )
-    weights, effective = weights_of(
-        ensemble, energies_of_stack(potential, stack, max_edges), temperature
-    )
-    value, means, coefficients = _coefficients(ensemble, weights, temperature, loss)
-    refusal, gradients = "", {}
-    if effective >= min_effective:
-        gradients = slope_of_stack(potential, stack, coefficients, max_edges)
-    else:
-        refusal = (
-            f"only {100 * effective:.0f} % of {ensemble.n_frames} frames count at these parameters"
-        )
-    return GradientEstimate(
-        value,
-        gradients,
-        {},
-        means,
-        time.perf_counter() - start,
-        refusal,
-        {"effective": effective, "frames": float(ensemble.n_frames)},
-    )
-
-
-def _coefficients(
-    ensemble: Ensemble, weights: torch.Tensor, temperature: float, loss: Loss
-) -> tuple[float, dict[str, torch.Tensor], torch.Tensor]:
-    """Loss, averages, and what each frame's ∂U/∂θ counts in the gradient."""
-    means = {k: torch.tensordot(weights, v, dims=1) for k, v in ensemble.observables.items()}
-    with torch.enable_grad():
-        leaves = {k: v.detach().requires_grad_(True) for k, v in means.items()}
-        value = loss(leaves)
-        slopes = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
-    share = torch.zeros_like(weights)
-    for values, slope in zip(ensemble.observables.values(), slopes, strict=True):
-        if slope is not None:
-            share = share + (values * slope).reshape(len(weights), -1).sum(dim=1)
-    centred = weights * (share - (weights * share).sum())
-    # the mean is taken from the same frames: n/(n-1) for equal weights
-    factor = -1.0 / (KB * temperature * (1.0 - float(weights.square().sum())))
-    return float(value.detach()), means, factor * centred
 
 
 def _energies(potential: Potential, stack: Stack) -> torch.Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ocvf_lmp.arrays import Cell, Matrix3, Positions, Scalar, Species
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.ensemble import Ensemble
-from ocvf_lmp.fit.reweight import Fluctuations
+from ocvf_lmp.fit.fluctuations import Fluctuations
 from ocvf_lmp.md.engine import Frame
 from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.system.cell import lower_triangular, volume

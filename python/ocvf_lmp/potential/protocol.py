@@ -55,9 +55,15 @@ class BlackBox(Protocol):
 
     Attributes:
         symbols: chemical symbols in the order of the species indices.
+        name: what messages call it.
     """
 
     symbols: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """See above."""
+        ...
 
     def mechanics(
         self, positions: Positions, cell: Cell, species: Species

@@ -1,0 +1,104 @@
+"""What the frames of a run tell of an ensemble and its response to parameters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from ocvf_lmp.arrays import Species
+from ocvf_lmp.errors import InputError
+from ocvf_lmp.fit.ensemble import Ensemble, weights_of
+from ocvf_lmp.md.forcefield import ForceField
+from ocvf_lmp.potential.protocol import Potential
+
+
+@dataclass(frozen=True, slots=True)
+class Slopes:
+    """Energies of frames, and their derivatives with respect to parameters.
+
+    Attributes:
+        energies: eV, (frames,).
+        slopes: by the name of the parameter, (frames, its size).
+    """
+
+    energies: torch.Tensor
+    slopes: dict[str, torch.Tensor]
+
+
+def energy_slopes(potential: Potential, species: Species, ensemble: Ensemble) -> Slopes:
+    """∂U/∂θ of every frame, for the parameters that require grad: one backward pass a frame."""
+    field = ForceField(potential, species)
+    parameters = trainable(potential)
+    if not parameters:
+        raise InputError(
+            "expected a potential with parameters to train, found none; build it with a correction"
+        )
+    energies: list[torch.Tensor] = []
+    rows: dict[str, list[torch.Tensor]] = {name: [] for name in parameters}
+    for x, h in zip(ensemble.positions, ensemble.cells, strict=True):
+        with torch.enable_grad():
+            energy = field.energy(x, h)
+            found = torch.autograd.grad(energy, list(parameters.values()), allow_unused=True)
+        energies.append(energy.detach())
+        for (name, parameter), slope in zip(parameters.items(), found, strict=True):
+            slope = torch.zeros_like(parameter) if slope is None else slope
+            rows[name].append(slope.flatten())
+    return Slopes(torch.stack(energies), {k: torch.stack(v) for k, v in rows.items()})
+
+
+def trainable(potential: Potential) -> dict[str, torch.nn.Parameter]:
+    """Parameters that require gradients, by name."""
+    named = getattr(potential, "named_parameters", dict)
+    return {k: p for k, p in dict(named()).items() if p.requires_grad}
+
+
+@dataclass(frozen=True, slots=True)
+class Fluctuations:
+    """What frames of one run tell of an ensemble and its response.
+
+    Attributes:
+        observables: of the frames, by name, (frames, ...).
+        energies: of the potential with the parameters, eV, (frames,).
+        slopes: ∂U/∂θ of the frames by the name of the parameter, (frames, its size).
+        weights: normalised, (frames,), float64.
+        effective: share of the frames that count.
+        explicit: <∂O/∂θ> of the observables that contain θ themselves, by the names of observable
+            and parameter, (components, size).
+    """
+
+    observables: dict[str, torch.Tensor]
+    energies: torch.Tensor
+    slopes: dict[str, torch.Tensor]
+    weights: torch.Tensor
+    effective: float
+    explicit: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return len(self.weights)
+
+
+def fluctuations(
+    potential: Potential, species: Species, ensemble: Ensemble, temperature: float
+) -> Fluctuations:
+    """Weights and slopes of an ensemble's frames at the potential's present parameters.
+
+    Args:
+        potential: with the parameters: the whole energy, or the part of it that they enter; the
+            ensemble's energies are of the same.
+        species: (atoms,).
+        ensemble: frames, from these parameters or some near them.
+        temperature: K.
+    """
+    found = energy_slopes(potential, species, ensemble)
+    weights, effective = weights_of(ensemble, found.energies, temperature)
+    return Fluctuations(ensemble.observables, found.energies, found.slopes, weights, effective)
+
+
+def averages(parts: Sequence[Fluctuations]) -> dict[str, torch.Tensor]:
+    """Averages of the observables; every run counts the same."""
+    means = [
+        {k: torch.tensordot(p.weights, v, dims=1) for k, v in p.observables.items()} for p in parts
+    ]
+    return {k: torch.stack([m[k] for m in means]).mean(dim=0) for k in means[0]}
