@@ -206,7 +206,7 @@ def at_barostat(p_damp: int, quick: bool, exact: Value) -> None:
     ensemble = lammps_ensemble(n_runs, n_steps, p_damp)
     name = f"grad_reweight_lammps_{label}"
     found["reweight_lammps"] = by_covariance(ensemble, 2 * n_runs, name)
-    twin = Twin(params, *((2, 500, 2000) if quick else (8, 3000, 24_000)))
+    twin = Twin(params, *((4, 500, 4000) if quick else (8, 3000, 24_000)))
     found["reweight"] = by_covariance(twin.ensemble, len(twin.states), f"grad_reweight_{label}")
     compare(label, found)
     exponent = limits(twin, params, 1000 if quick else 4000, label)

@@ -18,6 +18,12 @@ def test_between_relaxation_and_horizon_a_window_is_good():
     assert "good" in str(found)
 
 
+def test_a_good_window_says_so_where_the_relaxation_is_a_lower_bound():
+    horizon = Horizon(10.0, 0.2, 0.3, 0.1)
+    assert "or more" in str(Diagnosis(horizon, Relaxation("volume", 0.1, 0.01, 1.0)))
+    assert "volume" not in str(Diagnosis(horizon, Relaxation("volume", 0.1, 0.01, 100.0)))
+
+
 def test_a_window_shorter_than_the_relaxation_is_noted_but_not_refused():
     found = at(0.05, 0.3, 0.1)
     assert found.verdict == "too short"

@@ -53,8 +53,10 @@ class Diagnosis:
             text = f"{length} too short: its gradient is the beginning of the response"
         else:
             text = f"{length} good ({self.horizon})"
-        if self.relaxation is not None and self.verdict != "good":
-            text += f"; {self.relaxation}"
+        known = self.relaxation
+        if known is not None and (self.verdict != "good" or not known.resolved):
+            # a lower bound cannot tell that a window is long enough
+            text += f"; {known}"
         if self.empty:
             text += (
                 f"; the usable window is empty, for the horizon is {self.horizon.usable:.2g} ps:"

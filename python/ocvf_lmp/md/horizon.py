@@ -23,8 +23,8 @@ from ocvf_lmp.md.lyapunov import Lyapunov
 E_FOLDS = 3.0
 """Growth beyond which a gradient counts as noise.
 
-Measured for a Lennard-Jones solid at two barostats: at 3 e-folds the scatter of a window's gradient
-reaches its mean.
+Measured on a Lennard-Jones solid (`benchmarks/npt_gradient.py`): the scatter of a window's gradient
+exceeds the response it should give beyond 2.3 e-folds with a fast barostat, 5.5 with a slow one.
 """
 
 _HIGHEST_POWER = 4.0
