@@ -24,8 +24,6 @@ INNER, OUTER = 1.8 * SIGMA, 2.2 * SIGMA
 """The potential is tapered from INNER to OUTER (`lj/mdf`), Å."""
 TIMESTEP = 0.005
 R_RANGE, DR, Q_MAX = (2.0, 10.0), 0.05, 20.0
-BLOCKS = 5
-"""Blocks a run, each of many times the 0.7 ps that volume and energy remember."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +60,13 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """Averages over blocks of independent runs of one model at one state.
+    """Averages of independent runs of one model at one state.
 
     Attributes:
-        volume: Å³ an atom, (blocks,).
-        energy: potential energy, eV an atom, (blocks,).
-        pair_density: ρ g(r) on the grid of `forward_model`, (blocks, 1, bins).
-        density: atoms/Å³, (blocks,).
+        volume: Å³ an atom, (runs,).
+        energy: potential energy, eV an atom, (runs,).
+        pair_density: ρ g(r) on the grid of `forward_model`, (runs, 1, bins).
+        density: atoms/Å³, (runs,).
     """
 
     volume: np.ndarray
@@ -159,9 +157,9 @@ def forward_model():  # noqa: ANN201
 
 def sample(
     model: Model, state: State, n_runs: int, n_steps: int, *, every: int = 20, cells: int = 3,
-    seed: int = 1, thin: int = 1,
+    seed: int = 1,
 ) -> Sampled:  # fmt: skip
-    """Independent NPT runs from fluids of the wrong prior, in blocks.
+    """Independent NPT runs from fluids of the model's prior.
 
     Args:
         model: who.
@@ -171,7 +169,6 @@ def sample(
         every: steps between frames.
         cells: 4·cells³ atoms.
         seed: of the first run.
-        thin: every so many frames goes into g(r).
     """
     grid, n = forward_model().grid, 4 * cells**3
     species = torch.zeros(n, dtype=torch.long)
@@ -187,31 +184,26 @@ def sample(
             thermo = np.array([[line["PotEng"], line["Volume"]] for line in lines]) / n
             steps = range(every, n_steps + 1, every)
             frames = read_frames(folder / "frames.dump", steps, species)
-        for rows in np.array_split(thermo, BLOCKS):
-            energies.append(rows[:, 0].mean())
-            volumes.append(rows[:, 1].mean())
-        kept = np.array_split(np.arange(len(frames)), BLOCKS)
-        for block in kept:
-            chosen = [frames[k] for k in block[::thin]]
-            found = [partials(f.positions, f.cell, species, grid) for f in chosen]
-            g, rho = average(
-                torch.stack(found), torch.stack([number_density(f.cell, n) for f in chosen])
-            )
-            tables.append(rho * g)
-            densities.append(rho)
+        energies.append(thermo[:, 0].mean())
+        volumes.append(thermo[:, 1].mean())
+        found = [partials(f.positions, f.cell, species, grid) for f in frames]
+        density = torch.stack([number_density(f.cell, n) for f in frames])
+        g, rho = average(torch.stack(found), density)
+        tables.append(rho * g)
+        densities.append(rho)
     return Sampled(
         np.array(volumes), np.array(energies), torch.stack(tables), torch.stack(densities)
     )
 
 
 def curve(sampled: Sampled) -> torch.Tensor:
-    """G(r) of all blocks together, Å^-2."""
+    """G(r) of all runs together, Å^-2."""
     rho = sampled.density.mean()
     return forward_model()(sampled.pair_density.mean(dim=0) / rho, rho)
 
 
 def curve_errors(sampled: Sampled) -> torch.Tensor:
-    """Standard errors of `curve` from the scatter of its blocks."""
+    """Standard errors of `curve` from the scatter of the runs."""
     forward = forward_model()
     each = torch.stack(
         [

@@ -1,31 +1,35 @@
 """Closed loop: does training on one PDF recover a truth that is known, and what it never saw?
 
-    python benchmarks/closed_loop.py [--quick] [--folder FOLDER]
+    python benchmarks/closed_loop.py [--quick] [--folder FOLDER] [--workers N]
 
 The truth is a Lennard-Jones fluid (argon, 120 K, 500 bar). Its G(r) at that one state, sampled by
 LAMMPS with 500 atoms, with 1 % of noise and the number density in the header of a SYNTHETIC .gr
 file, is all that the training is told. The prior is a black box, a pair style of LAMMPS with a
-wrong depth (x 0.85) and diameter (x 1.02). `ocvf-lmp train` corrects it twice from the same file:
+wrong depth (x 0.85) and diameter (x 1.02). `ocvf-lmp train` corrects it in two ways:
 
 - cevm: the rigid ansatz of maximum entropy, a series in the pair distance, by Newton's method;
 - network: a small directional network, by descent along reweighted gradients.
 
-Then LAMMPS samples truth, prior and both corrected models, 108 atoms each, at the trained state
+Then LAMMPS samples truth, prior and corrected models, 108 atoms each, at the trained state
 (trained) and at others (cold, hot: other temperatures; dense: another pressure). A fluid, since its
 pairs pass through all distances and its volume answers to the pressure: g(r) then determines a pair
 potential (Henderson 1974). In a crystal each shell's share of the energy is a constant that no PDF
 shows.
 
-RESULT QUANTITY_error_MODEL is a model's value less the truth's, with its standard error in _se (of
-sampling alone, blocks of independent runs) and the same in units of it in _z:
+The whole experiment is repeated from the start, with another measurement (frames, noise), other
+seeds of the training and other runs. RESULT QUANTITY_error_MODEL is the mean of a model's values
+less the truth's; _se is the standard error of that, from the scatter of the repetitions (it holds
+the data's errors, the training's noise and the sampling) and of the truth's runs; _z is their
+ratio; _spread is the standard deviation of one repetition. `--quick` has one repetition: _se is
+then that of sampling alone, from independent runs.
 
 - volume_STATE, Å³ an atom;
 - heating: mean potential energy of hot less that of cold, meV an atom; energy: that of trained;
 - fcc, compression, stretching: energies of static crystals, meV an atom, known exactly.
 
-rw_STATE_MODEL: R_w of the model's G(r) against the truth's, no scale fitted. The model "again" is
-the truth itself, sampled as sparsely as the others: the floor of all of these figures.
-kl_per_atom_MODEL: relative entropy to the prior, nats.
+rw_STATE_MODEL: R_w of the model's G(r) against the truth's, no scale fitted, mean of the
+repetitions. The model "again" is the truth itself, sampled as sparsely as the others: the floor of
+all of these figures. kl_per_atom_MODEL: relative entropy to the prior, nats.
 """
 
 import argparse
@@ -34,7 +38,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import argon
@@ -49,8 +55,11 @@ STATES = {
     "hot": argon.State(160.0, 500.0),
     "dense": argon.State(120.0, 1500.0),
 }
-DEPTH, DIAMETER = 0.85, 1.02
+WORLD = argon.Model("truth", argon.lennard_jones())
+WRONG = argon.Model("prior", argon.lennard_jones(0.85, 1.02))
+ANSATZES = ("cevm", "network")
 NOISE = 0.01
+CELLS = 3
 SPLINES = (2.2, argon.OUTER)
 """Å; they begin where no pair comes, since a series ends at zero."""
 
@@ -60,15 +69,17 @@ class Size:
     """How much is sampled, and the trainings' options.
 
     Attributes:
+        repetitions: of the whole experiment.
         measured: runs, steps and edge (in fcc cells) of what the PDF is taken from.
         truth: runs and steps of the reference.
-        models: the same of what is compared with it.
+        models: the same of what is compared with it, in each repetition.
         cevm: options of the training.
         network: the same.
         correction: size of the network.
         states: where all are compared.
     """
 
+    repetitions: int
     measured: tuple[int, int, int]
     truth: tuple[int, int]
     models: tuple[int, int]
@@ -78,41 +89,40 @@ class Size:
     states: tuple[str, ...] = tuple(STATES)
 
 
-Samples = dict[str, argon.Sampled]
-"""Averages of a model, by the name of the state."""
-
 CORRECTION = {"cutoff": argon.OUTER, "n_features": 8, "n_angular": 4, "n_radial": 8, "l_max": 1}
 FULL = Size(
-    measured=(3, 50_000, 5),
-    truth=(4, 100_000),
-    models=(4, 6_000),
-    cevm={"epochs": 12, "sampling": 8000, "min_effective": 0.3, "evaluation": 6000},
-    network={"epochs": 20, "sampling": 4000, "min_effective": 0.5, "evaluation": 6000,
+    repetitions=3,
+    measured=(10, 15_000, 5),
+    truth=(8, 60_000),
+    models=(3, 5000),
+    cevm={"epochs": 10, "sampling": 6000, "min_effective": 0.3, "evaluation": 4000},
+    network={"epochs": 18, "sampling": 3000, "min_effective": 0.5, "evaluation": 4000,
              "learning_rate": 0.2},
     correction=CORRECTION | {"n_blocks": 1},
 )  # fmt: skip
 QUICK = Size(
-    measured=(1, 10_000, 3),
-    truth=(1, 10_000),
-    models=(1, 1500),
-    cevm={"epochs": 4, "sampling": 1500, "min_effective": 0.3, "evaluation": 1000},
-    network={"epochs": 4, "sampling": 1000, "min_effective": 0.3, "evaluation": 1000,
+    repetitions=1,
+    measured=(3, 3000, 3),
+    truth=(8, 2000),
+    models=(3, 600),
+    cevm={"epochs": 3, "sampling": 1000, "min_effective": 0.3, "evaluation": 600},
+    network={"epochs": 3, "sampling": 1000, "min_effective": 0.3, "evaluation": 600,
              "learning_rate": 0.2},
     correction=CORRECTION | {"n_blocks": 0},
     states=("trained", "hot"),
 )  # fmt: skip
 
 
-def configuration(ansatz: str, size: Size) -> dict:
+def configuration(ansatz: str, size: Size, seed: int) -> dict:
     """What a user would write: the prior is a pair style, the target is one file."""
     options = size.cevm if ansatz == "cevm" else size.network
     every = {"sample_every": 20, "evaluate_every": 20, "window": 20}
     target = {"pdf": "argon.gr", "r_range": list(argon.R_RANGE), "metric": "chi2"}
     return {
         "name": f"closed-loop-{ansatz}",
-        "seed": 1,
+        "seed": seed,
         "workers": 1,
-        "prior": {"lammps": "\n".join(argon.lennard_jones(DEPTH, DIAMETER)), "symbols": ["Ar"]},
+        "prior": {"lammps": "\n".join(WRONG.prior), "symbols": ["Ar"]},
         "sample": {"structure": "start.extxyz", "repeat": [1, 1, 1]},
         "sampler": {"engine": "lammps"},
         "dynamics": {
@@ -134,102 +144,147 @@ def command(*words: str | Path) -> None:
     subprocess.run([sys.executable, "-m", "ocvf_lmp", *map(str, words)], check=True)
 
 
-def train(ansatz: str, size: Size, folder: Path) -> argon.Model:
-    """A model that `ocvf-lmp train` and `ocvf-lmp export` have made."""
+def train(ansatz: str, size: Size, folder: Path, seed: int) -> tuple[argon.Model, float]:
+    """A model that `ocvf-lmp train` and `ocvf-lmp export` have made, and its relative entropy."""
     config, run, model = (folder / f"{ansatz}{end}" for end in (".yaml", "", ".pt"))
-    config.write_text(yaml.safe_dump(configuration(ansatz, size), sort_keys=False))
+    config.write_text(yaml.safe_dump(configuration(ansatz, size, seed), sort_keys=False))
     command("train", config, "--run", run)
     command("export", model, "--run", run, "--delta-only")
-    after = json.loads((run / "evaluation.json").read_text())["after"]
-    (scores,) = after.values()
-    atoms = 4 * 3**3
-    print(f"RESULT kl_per_atom_{ansatz} {scores['relative_entropy'] / atoms:.4g} nat")
-    print(f"RESULT kl_per_atom_{ansatz}_se {scores['relative_entropy_error'] / atoms:.2g} nat")
-    return argon.Model(ansatz, argon.lennard_jones(DEPTH, DIAMETER), model)
+    (scores,) = json.loads((run / "evaluation.json").read_text())["after"].values()
+    return argon.Model(ansatz, WRONG.prior, model), scores["relative_entropy"] / (4 * CELLS**3)
 
 
-def mean(values: np.ndarray) -> tuple[float, float]:
-    """Mean of blocks and its standard error."""
-    return float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5)
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one repetition gives for one model.
+
+    Attributes:
+        runs: by the name of the state.
+        crystals: exact energies, meV an atom.
+        entropy: relative to the prior, nats an atom.
+    """
+
+    runs: dict[str, argon.Sampled]
+    crystals: dict[str, float]
+    entropy: float | None = None
 
 
-def result(name: str, model: str, found: tuple[float, float], truth: tuple[float, float]) -> None:
-    """Prints a deviation from the truth, its error, and the one in units of the other."""
-    error, spread = found[0] - truth[0], float(np.hypot(found[1], truth[1]))
-    unit = "A3" if name.startswith("volume") else "meV"
-    print(f"RESULT {name}_error_{model} {error:.4g} {unit}")
-    if spread > 0:
-        print(f"RESULT {name}_error_{model}_se {spread:.2g} {unit}")
-        print(f"RESULT {name}_error_{model}_z {error / spread:.1f} 1", flush=True)
+def repetition(size: Size, folder: Path, number: int) -> dict[str, Found]:
+    """One experiment from its measurement to what the models give; kept in its folder."""
+    torch.set_num_threads(1)
+    own, seed = folder / f"{number}", 10 * number
+    kept = own / "found.pt"
+    if kept.is_file():
+        return torch.load(kept, weights_only=False)
+    own.mkdir(exist_ok=True)
+    n_runs, n_steps, cells = size.measured
+    seen = argon.sample(WORLD, TRAINED, n_runs, n_steps, every=100, cells=cells, seed=seed)
+    argon.write_measurement(own / "argon.gr", TRAINED, seen, NOISE, seed)
+    argon.melt(own, TRAINED, CELLS, seed, WRONG.prior)
+    trained = [train(ansatz, size, own, seed) for ansatz in ANSATZES]
+    models = [(WORLD, None), (WRONG, None), *trained]
+    found = {}
+    for model, entropy in models:
+        name = "again" if model is WORLD else model.name
+        runs = {
+            k: argon.sample(model, STATES[k], *size.models, cells=CELLS, seed=seed + 1)
+            for k in size.states
+        }
+        found[name] = Found(runs, argon.static_energies(model), entropy)
+    torch.save(found, kept)
+    return found
 
 
-def compare(model: str, found: Samples, truth: Samples) -> None:
-    """Prints what one model's runs give, against the truth's."""
-    for state, runs in found.items():
-        result(f"volume_{state}", model, mean(runs.volume), mean(truth[state].volume))
-        exact, seen = argon.curve(truth[state]), argon.curve(runs)
-        r_w = float(((seen - exact).square().sum() / exact.square().sum()).sqrt())
-        print(f"RESULT rw_{state}_{model} {r_w:.4f} 1", flush=True)
-    result("energy", model, *(mean(1e3 * x["trained"].energy) for x in (found, truth)))
-    first = "cold" if "cold" in found else "trained"
-    result("heating", model, *(rise(x["hot"], x[first]) for x in (found, truth)))
+def figures(found: Found, truth: Found) -> dict[str, float]:
+    """A repetition's values less the truth's."""
+    energy = {k: 1e3 * (found.runs[k].energy.mean() - x.energy.mean())
+              for k, x in truth.runs.items()}  # fmt: skip
+    first = "cold" if "cold" in energy else "trained"
+    return (
+        {f"volume_{k}": found.runs[k].volume.mean() - x.volume.mean()
+         for k, x in truth.runs.items()}
+        | {"energy": energy["trained"], "heating": energy["hot"] - energy[first]}
+        | {k: found.crystals[k] - exact for k, exact in truth.crystals.items()}
+    )  # fmt: skip
 
 
-def rise(hot: argon.Sampled, cold: argon.Sampled) -> tuple[float, float]:
-    """Difference of mean potential energies, meV an atom, and its standard error."""
-    (high, high_error), (low, low_error) = mean(1e3 * hot.energy), mean(1e3 * cold.energy)
-    return high - low, float(np.hypot(high_error, low_error))
-
-
-def crystals(model: argon.Model, exact: dict[str, float]) -> None:
-    """Prints the errors of static energies."""
-    for name, value in argon.static_energies(model).items():
-        result(name, model.name, (value, 0.0), (exact[name], 0.0))
-
-
-def run(size: Size, folder: Path) -> None:
-    """Measures the truth, trains on its PDF, and compares."""
-    world, wrong = (
-        argon.Model(name, argon.lennard_jones(*factors))
-        for name, factors in (("truth", ()), ("prior", (DEPTH, DIAMETER)))
+def errors(found: Found) -> dict[str, float]:
+    """Standard errors of sampling of what `figures` compares."""
+    energy = {k: 1e3 * _error(x.energy) for k, x in found.runs.items()}
+    first = "cold" if "cold" in energy else "trained"
+    return (
+        {f"volume_{k}": _error(x.volume) for k, x in found.runs.items()}
+        | {"energy": energy["trained"], "heating": float(np.hypot(energy["hot"], energy[first]))}
+        | dict.fromkeys(found.crystals, 0.0)
     )
 
-    def sampled(model: argon.Model, name: str, label: str, *length: int, **more: int):  # noqa: ANN202
-        """Runs, or what a run before has left in the folder."""
-        path = folder / f"sampled_{label}_{name}.pt"
-        if not path.is_file():
-            torch.save(argon.sample(model, STATES[name], *length, **more), path)
-        return torch.load(path, weights_only=False)
 
-    n_runs, n_steps, cells = size.measured
-    seen = sampled(world, "trained", "measured", n_runs, n_steps, every=100, cells=cells)
-    truth = {k: sampled(world, k, "truth", *size.truth, every=100) for k in size.states}
-    argon.write_measurement(folder / "argon.gr", TRAINED, seen, NOISE, 1)
-    argon.melt(folder, TRAINED, 3, 1, wrong.prior)
-    models = [wrong, train("cevm", size, folder), train("network", size, folder)]
-    exact = argon.static_energies(world)
-    for model in (world, *models):
-        label = "again" if model is world else model.name
-        found = {k: sampled(model, k, label, *size.models, seed=2) for k in truth}
-        compare(label, found, truth)
-        if model is not world:
-            crystals(model, exact)
+def _error(values: np.ndarray) -> float:
+    return float(values.std(ddof=1) / len(values) ** 0.5)
+
+
+def compare(model: str, found: list[Found], truth: Found) -> None:
+    """Prints what the repetitions say of a model."""
+    each = [figures(x, truth) for x in found]
+    of_truth, of_first = errors(truth), errors(found[0])
+    for name in each[0]:
+        values = np.array([x[name] for x in each])
+        unit = "A3" if name.startswith("volume") else "meV"
+        spread = float(values.std(ddof=1)) if len(values) > 1 else of_first[name]
+        se = float(np.hypot(spread / len(values) ** 0.5, of_truth[name]))
+        print(f"RESULT {name}_error_{model} {values.mean():.4g} {unit}")
+        if se > 0:
+            print(f"RESULT {name}_error_{model}_se {se:.2g} {unit}")
+            print(f"RESULT {name}_error_{model}_z {values.mean() / se:.1f} 1")
+        if len(values) > 1:
+            print(f"RESULT {name}_error_{model}_spread {spread:.2g} {unit}")
+    for state, runs in truth.runs.items():
+        exact = argon.curve(runs)
+        seen = [argon.curve(x.runs[state]) - exact for x in found]
+        r_w = np.mean([float((x.square().sum() / exact.square().sum()).sqrt()) for x in seen])
+        print(f"RESULT rw_{state}_{model} {r_w:.4f} 1")
+    if found[0].entropy is not None:
+        mean = np.mean([x.entropy for x in found])
+        print(f"RESULT kl_per_atom_{model} {mean:.4g} nat", flush=True)
+
+
+def reference(size: Size, folder: Path) -> Found:
+    """The truth, or what a run before has left in the folder."""
+    path = folder / "truth.pt"
+    if not path.is_file():
+        runs = {
+            k: argon.sample(WORLD, STATES[k], *size.truth, every=100, cells=CELLS)
+            for k in size.states
+        }
+        torch.save(Found(runs, argon.static_energies(WORLD)), path)
+    return torch.load(path, weights_only=False)
+
+
+def run(size: Size, folder: Path, workers: int) -> None:
+    """All repetitions, and the table."""
+    truth = reference(size, folder)
+    with ProcessPoolExecutor(workers) as pool:
+        numbers = range(1, size.repetitions + 1)
+        found = list(pool.map(partial(repetition, size, folder), numbers))
+    for model in found[0]:
+        compare(model, [x[model] for x in found], truth)
 
 
 def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="two states, hardly trained")
+    parser.add_argument("--quick", action="store_true", help="once, two states, hardly trained")
     parser.add_argument("--folder", type=Path, help="keep everything there, and go on from it")
+    parser.add_argument("--workers", type=int, default=1, help="repetitions at the same time")
     options = parser.parse_args()
     torch.set_num_threads(1)
     size = QUICK if options.quick else FULL
     if options.folder is not None:
         options.folder.mkdir(parents=True, exist_ok=True)
-        run(size, options.folder.resolve())
+        run(size, options.folder.resolve(), options.workers)
         return
     with tempfile.TemporaryDirectory(prefix="closed-loop-") as name:
-        run(size, Path(name))
+        run(size, Path(name), options.workers)
 
 
 if __name__ == "__main__":
