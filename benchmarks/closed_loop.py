@@ -243,9 +243,9 @@ def compare(model: str, found: list[Found], truth: Found) -> None:
         seen = [argon.curve(x.runs[state]) - exact for x in found]
         r_w = np.mean([float((x.square().sum() / exact.square().sum()).sqrt()) for x in seen])
         print(f"RESULT rw_{state}_{model} {r_w:.4f} 1")
-    if found[0].entropy is not None:
-        mean = np.mean([x.entropy for x in found])
-        print(f"RESULT kl_per_atom_{model} {mean:.4g} nat", flush=True)
+    entropies = [x.entropy for x in found if x.entropy is not None]
+    if entropies:
+        print(f"RESULT kl_per_atom_{model} {np.mean(entropies):.4g} nat", flush=True)
 
 
 def reference(size: Size, folder: Path) -> Found:
