@@ -18,7 +18,7 @@ MEASURED_PDF := $(SHARED)/data/pdf/BaTiO3_xray_q26_pdfrecipebuilder.gr
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml setup.py constraints.txt CMakeLists.txt $(wildcard plugin/*)
+$(VENV)/.ready: pyproject.toml setup.py constraints.txt CMakeLists.txt $(wildcard plugin/* plugin/kernels/*)
 	test -x $(BIN)/python || python3 -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt torch
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'

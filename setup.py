@@ -1,7 +1,8 @@
-"""Compiles the LAMMPS plugin with CMake on `pip install`; all metadata are in pyproject.toml.
+"""Compiles the LAMMPS plugin and the kernels with CMake on `pip install`; see pyproject.toml.
 
-OCVF_BUILD_PLUGIN=0 in the environment leaves it out: a pure Python package, for those whose own
-LAMMPS has ML-IAP built in.
+OCVF_BUILD_PLUGIN=0 in the environment leaves the plugin out, for those whose own LAMMPS has ML-IAP
+built in. The kernels (nothing but C++) are left out where they cannot be compiled: torch then does
+their work, several times slower.
 """
 
 import os
@@ -12,12 +13,13 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 ROOT = Path(__file__).parent.resolve()
 
 
-class BuildPlugin(build_ext):
-    """A plugin is not a Python module: CMake builds it, and its name carries no Python version."""
+class BuildLibraries(build_ext):
+    """Not Python modules: CMake builds them, and their names carry no Python version."""
 
     def get_ext_filename(self, fullname: str) -> str:
         return str(Path(*fullname.split("."))) + ".so"
@@ -29,8 +31,13 @@ class BuildPlugin(build_ext):
         command += ["-G", "Ninja"] if shutil.which("ninja") else []
         command += [f"-DPython_EXECUTABLE={sys.executable}"]
         command += [f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={target.parent}"]
-        subprocess.run(command, check=True)
-        subprocess.run(["cmake", "--build", str(build)], check=True)
+        command += [f"-DOCVF_PLUGIN={'ON' if wanted else 'OFF'}"]
+        name = ext.name.rpartition(".")[2]
+        try:
+            subprocess.run(command, check=True)
+            subprocess.run(["cmake", "--build", str(build), "--target", name], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise CompileError(f"{name} could not be built: {error}") from error
 
     def copy_extensions_to_source(self) -> None:
         for ext in self.extensions:
@@ -41,6 +48,9 @@ class BuildPlugin(build_ext):
 
 wanted = os.environ.get("OCVF_BUILD_PLUGIN", "1") != "0"
 setup(
-    ext_modules=[Extension("ocvf_lmp.plugins.ocvfplugin", sources=[])] if wanted else [],
-    cmdclass={"build_ext": BuildPlugin},
+    ext_modules=[
+        Extension("ocvf_lmp.plugins.ocvfkernels", sources=[], optional=True),
+        *([Extension("ocvf_lmp.plugins.ocvfplugin", sources=[])] if wanted else []),
+    ],
+    cmdclass={"build_ext": BuildLibraries},
 )

@@ -13,7 +13,7 @@ for kind in plain kokkos; do
   venv=.venv-mliap-$kind
   if [ ! -e "$venv/.ready" ]; then
     python3 -m venv "$venv"
-    "$venv/bin/pip" install -q -c constraints.txt torch numpy ase jaxtyping setuptools wheel
+    "$venv/bin/pip" install -q -c constraints.txt torch numpy ase jaxtyping setuptools wheel cmake
     "$builds/install" "$venv" "$kind"
     touch "$venv/.ready"
   fi

@@ -15,6 +15,7 @@ from ocvf_lmp.lammps.gate import Gate
 from ocvf_lmp.lammps.model_header import ModelHeader
 from ocvf_lmp.lammps.step import Host, Step, identify, read_step, write_results
 from ocvf_lmp.mpi import is_first_rank
+from ocvf_lmp.potential import fused
 from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.protocol import Exchange
 from ocvf_lmp.system.edges import Edges
@@ -127,7 +128,7 @@ class MLIAPModel:
         Runs to its end on ranks without atoms too: the others wait for their exchanges.
         """
         vector = step.vector.detach().requires_grad_(True)
-        with torch.enable_grad():
+        with torch.enable_grad(), fused.first_derivatives():
             used = vector if step.chosen is None else vector[step.chosen]
             edges = Edges(step.center, step.neighbor, used.to(self._dtype))
             energies = self.potential.atom_energies(edges, step.species, exchange)  # pyright: ignore

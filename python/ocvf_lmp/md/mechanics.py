@@ -1,10 +1,12 @@
 """Energy, forces and virial of a configuration in one reverse pass."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 
 from ocvf_lmp.arrays import Cell, Forces, Matrix3, Positions, Scalar, Species
+from ocvf_lmp.potential import fused
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.system.neighbors import NeighborList, edges_from
 
@@ -43,7 +45,8 @@ def evaluate(
         create_graph: keep the graph, so that forces and virial can be differentiated with respect
             to positions, cell and the potential's parameters.
     """
-    with torch.enable_grad():
+    once = nullcontext() if create_graph else fused.first_derivatives()
+    with torch.enable_grad(), once:
         edges = edges_from(neighbors, positions, cell)
         if not edges.vector.requires_grad:
             edges.vector.requires_grad_(True)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ocvf_lmp.arrays import AtomEnergies, Scalar, Species
 from ocvf_lmp.errors import InputError
+from ocvf_lmp.potential import fused
 from ocvf_lmp.potential.angular import SphericalHarmonics
 from ocvf_lmp.potential.blocks import DimeNetSize, InteractionBlock, OutputBlock, angular_sums
 from ocvf_lmp.potential.layout import EdgeTable, tabulate
@@ -89,15 +90,18 @@ class DimeNet(nn.Module):
                 "expected edges with their reverse or an exchange of ghost rows, found neither;"
                 " build the edges by `edges_from`, or hand over the host's exchange"
             )
-        table = tabulate(edges, len(species), self.cutoff, all_atoms=exchange is None)
-        geometry = self._geometry(table)
-        if exchange is None:
-            rows = self._closed(geometry, species)
+        if fused.applies(self, edges.vector):
+            atoms, rows = self._fused(edges, species, exchange)
         else:
-            rows = self._exchanged(geometry, species, exchange)
-        if len(table.atoms) != len(species):  # atoms without edges have no row
+            table = tabulate(edges, len(species), self.cutoff, all_atoms=exchange is None)
+            geometry, atoms = self._geometry(table), table.atoms
+            if exchange is None:
+                rows = self._closed(geometry, species)
+            else:
+                rows = self._exchanged(geometry, species, exchange)
+        if len(atoms) != len(species):  # atoms without edges have no row
             isolated = self._isolated(rows).expand(len(species))
-            rows = isolated.index_copy(0, table.atoms, rows)
+            rows = isolated.index_copy(0, atoms, rows)
         return rows * self.scale + self.shift[species]
 
     def energy(self, edges: Edges, species: Species) -> Scalar:
@@ -115,6 +119,22 @@ class DimeNet(nn.Module):
     def _embed(self, radial: Tensor, source: Tensor, target: Tensor) -> Tensor:
         first = self.embed_source(source) + self.embed_target(target) + self.embed_radial(radial)
         return nn.functional.silu(self.embed_dense(nn.functional.silu(first)))
+
+    def _fused(
+        self, edges: Edges, species: Species, exchange: Exchange | None
+    ) -> tuple[Tensor, Tensor]:
+        """Atoms that have a row, and their energies, from the kernels' sums."""
+        own, arrived = fused.message_sums(self, edges, species)
+        if exchange is None:
+            atoms = torch.arange(len(species), device=species.device)
+        else:
+            arrived = exchange.to_owners(arrived) if len(self.blocks) else arrived
+            atoms = torch.unique(edges.center)
+            own, arrived = own.index_select(0, atoms), arrived.index_select(0, atoms)
+        energies = self.outputs[0].energies(own)  # pyright: ignore
+        if len(self.blocks):
+            energies = energies + self.outputs[1].energies(arrived)  # pyright: ignore
+        return atoms, energies
 
     def _closed(self, geometry: _Geometry, species: Species) -> Tensor:
         """Messages kept on the edges of their source; the opposite edge is in the same table."""

@@ -1,0 +1,137 @@
+// Basis functions of edges: Bessel functions under the envelope, spherical harmonics. Edges are
+// taken as many at a time as a vector has lanes.
+#pragma once
+
+#include "matrices.h"
+
+namespace OCVF_VARIANT {
+
+// sqrt(2/c) sin(n pi d/c)/d times the envelope of exponent 6; see potential/radial.py.
+struct Radial {
+  double cutoff = 0.0;
+  int64_t number = 0;
+
+  // Values and derivatives at distances up to the cutoff, (number, lanes) each.
+  template <class T> void operator()(Wide<T> d, T *value, T *slope) const
+  {
+    constexpr double p = 6.0;
+    constexpr T c0 = (p + 1) * (p + 2) * (p + 3) / 6, c1 = p * (p + 2) * (p + 3) / 2;
+    constexpr T c2 = p * (p + 1) * (p + 3) / 2, c3 = p * (p + 1) * (p + 2) / 6;
+    const T wave = T(3.14159265358979323846 / cutoff), norm = T(__builtin_sqrt(2.0 / cutoff));
+    const Wide<T> x = d / T(cutoff), fifth = x * x * x * x * x;
+    const Wide<T> factor = norm / d;
+    const Wide<T> cut = factor * (T(1) + fifth * x * (-c0 + x * (c1 + x * (-c2 + x * c3))));
+    const Wide<T> cut_slope =
+        factor * fifth *
+        (-T(p) * c0 + x * (T(p + 1) * c1 + x * (-T(p + 2) * c2 + x * T(p + 3) * c3))) / T(cutoff);
+    Wide<T> sine, cosine;
+    sine_cosine<T>(d * wave, sine, cosine);
+    const Wide<T> falling = cut_slope - cut / d;  // of everything but the sine
+    Wide<T> s = sine, c = cosine;                 // of n times the angle
+    for (int64_t n = 0; n < number; ++n) {
+      store(value + n * lanes<T>(), Wide<T>(s * cut));
+      store(slope + n * lanes<T>(), Wide<T>(T(n + 1) * wave * c * cut + s * falling));
+      const Wide<T> next = s * cosine + c * sine;
+      c = c * cosine - s * sine;
+      s = next;
+    }
+  }
+};
+
+constexpr int MAX_ORDER = 6;
+
+// Y_lm of the symmetric traceless tensors of potential/angular.py, from monomials x^i y^j z^k.
+template <class T> class Harmonics {
+ public:
+  int64_t l_max = 0, number = 0;
+
+  // The matrices (3^l, 2l+1) of l = 2 ... l_max, one after another. False: no memory.
+  bool set(const double *matrices, int64_t highest)
+  {
+    l_max = highest;
+    number = (highest + 1) * (highest + 1);
+    int64_t size = 0;
+    for (int l = 0; l <= highest; ++l) size += (l + 1) * (l + 2) / 2 * (2 * l + 1);
+    if (!table.reserve(size)) return false;
+    T *to = table;
+    for (int l = 0; l <= highest; ++l) {
+      const int width = 2 * l + 1, monomials = (l + 1) * (l + 2) / 2;
+      int64_t flat = 1;
+      for (int k = 0; k < l; ++k) flat *= 3;
+      for (int m = 0; m < width; ++m) {
+        double sum[(MAX_ORDER + 1) * (MAX_ORDER + 2) / 2] = {};
+        for (int64_t row = 0; row < flat; ++row)
+          sum[place(l, row)] +=
+              l > 1 ? matrices[row * width + m] : (l == 0 || row == m ? 1.0 : 0.0);
+        for (int k = 0; k < monomials; ++k) to[k * width + m] = T(sum[k]);
+      }
+      if (l > 1) matrices += flat * width;
+      to += monomials * width;
+    }
+    return true;
+  }
+
+  // Y_lm of unit vectors, (number, lanes).
+  void operator()(const Wide<T> *u, T *y) const
+  {
+    Wide<T> power[3][MAX_ORDER + 1];
+    raise(u, power);
+    const T *from = table;
+    for (int l = 0; l <= l_max; ++l) {
+      const int width = 2 * l + 1;
+      Wide<T> sum[2 * MAX_ORDER + 1] = {};
+      for (int j = 0; j <= l; ++j)
+        for (int i = 0; i <= j; ++i, from += width) {
+          const Wide<T> monomial = power[0][l - j] * power[1][j - i] * power[2][i];
+          for (int m = 0; m < width; ++m) sum[m] += from[m] * monomial;
+        }
+      for (int m = 0; m < width; ++m) store(y + (l * l + m) * lanes<T>(), sum[m]);
+    }
+  }
+
+  // sum_lm gradient_lm dY_lm/du, Y taken as polynomials of a free vector u.
+  void transpose(const Wide<T> *u, const T *gradient, Wide<T> *sum) const
+  {
+    Wide<T> power[3][MAX_ORDER + 1];
+    raise(u, power);
+    for (int axis = 0; axis < 3; ++axis) sum[axis] = Wide<T>{};
+    const T *from = table;
+    for (int l = 0; l <= l_max; ++l) {
+      const int width = 2 * l + 1;
+      const T *own = gradient + l * l * lanes<T>();
+      for (int j = 0; j <= l; ++j)
+        for (int i = 0; i <= j; ++i, from += width) {
+          const int a = l - j, b = j - i;
+          Wide<T> weight = {};
+          for (int m = 0; m < width; ++m) weight += from[m] * load(own + m * lanes<T>());
+          if (a) sum[0] += weight * T(a) * power[0][a - 1] * power[1][b] * power[2][i];
+          if (b) sum[1] += weight * T(b) * power[0][a] * power[1][b - 1] * power[2][i];
+          if (i) sum[2] += weight * T(i) * power[0][a] * power[1][b] * power[2][i - 1];
+        }
+    }
+  }
+
+ private:
+  Buffer<T> table;  // (monomials, 2l+1) for each l
+
+  // Number of the monomial that a product of components is, in the order of the loops above.
+  static int place(int l, int64_t row)
+  {
+    int y = 0, z = 0;
+    for (int k = 0; k < l; ++k, row /= 3) {
+      y += row % 3 == 1;
+      z += row % 3 == 2;
+    }
+    return (y + z) * (y + z + 1) / 2 + z;
+  }
+
+  void raise(const Wide<T> *u, Wide<T> (*power)[MAX_ORDER + 1]) const
+  {
+    for (int axis = 0; axis < 3; ++axis) {
+      power[axis][0] = all<T>(1);
+      for (int l = 1; l <= l_max; ++l) power[axis][l] = power[axis][l - 1] * u[axis];
+    }
+  }
+};
+
+}  // namespace OCVF_VARIANT

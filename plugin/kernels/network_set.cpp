@@ -1,0 +1,96 @@
+// Sizes, weights and memory of a network.
+#include "network.h"
+
+#include <initializer_list>
+
+namespace OCVF_VARIANT {
+
+template <class T>
+static bool copy(Buffer<T> &to, const double *from, int64_t size)
+{
+  if (!to.reserve(padded<T>(size))) return false;
+  for (int64_t k = 0; k < size; ++k) to[k] = T(from[k]);
+  return true;
+}
+
+template <class T> bool Network<T>::set(const Sizes &sizes, const Weights &w)
+{
+  size = sizes;
+  if (size.blocks > 1 || size.l_max > MAX_ORDER) return false;
+  const int64_t features = size.features, orders = size.l_max + 1;
+  f = padded<T>(features);
+  a = padded<T>(size.angular);
+  r = padded<T>(size.radial);
+  filters_at = 2 * f;
+  leaving_at = filters_at + orders * a;
+  all = size.blocks ? leaving_at + f : 2 * f;
+  radial = Radial{size.cutoff, size.radial};
+  if (!harmonics.set(w.traceless, size.l_max)) return false;
+  y = padded<T>(harmonics.number);
+
+  bool done = pairs.reserve(size.species * size.species * f) &&
+              spread.reserve(size.radial * all) && collect.reserve(all * r) &&
+              dense.set(w.embed_dense, features, features) && copy(dense_bias, w.embed_bias, features);
+  if (!done) return false;
+  for (int64_t s = 0; s < size.species; ++s)
+    for (int64_t t = 0; t < size.species; ++t)
+      for (int64_t k = 0; k < features; ++k)
+        pairs[(s * size.species + t) * f + k] =
+            T(w.embed_source[s * features + k] + w.embed_target[t * features + k]);
+  const auto fill = [&](const double *weight, int64_t first, int64_t width) {
+    for (int64_t row = 0; row < width; ++row)
+      for (int64_t k = 0; k < size.radial; ++k) {
+        spread[k * all + first + row] = T(weight[row * size.radial + k]);
+        collect[(first + row) * r + k] = T(weight[row * size.radial + k]);
+      }
+  };
+  fill(w.embed_radial, 0, features);
+  fill(w.own_filter, f, features);
+  if (!size.blocks) return true;
+  for (int64_t l = 0; l < orders; ++l)
+    fill(w.filters + l * size.angular * size.radial, filters_at + l * a, size.angular);
+  fill(w.leaving_filter, leaving_at, features);
+  return down.set(w.down, size.angular, features) && copy(down_bias, w.down_bias, size.angular) &&
+         up.set(w.up, features, size.angular) && direct.set(w.direct, features, features) &&
+         copy(direct_bias, w.direct_bias, features) && update.set(w.update, features, features) &&
+         copy(update_bias, w.update_bias, features);
+}
+
+template <class T> bool Network<T>::reserve(int64_t rows)
+{
+  const int64_t orders = size.l_max + 1, harmonic_rows = harmonics.number * a;
+  bool done = edge.reserve(rows) && place.reserve(7 * padded<T>(rows)) &&
+              spare.reserve((2 * size.radial + harmonics.number) * lanes<T>());
+  step = padded<T>(rows);
+  for (Buffer<T> *each : {&basis, &basis_slope, &basis_gradient}) done = done && each->reserve(rows * r);
+  for (Buffer<T> *each : {&filtered, &filtered_gradient}) done = done && each->reserve(rows * all);
+  for (Buffer<T> *each :
+       {&hidden, &hidden_slope, &hidden_gradient, &message, &message_slope, &gradient})
+    done = done && each->reserve(2 * rows * f);
+  if (!size.blocks) return done;
+  for (Buffer<T> *each : {&harmonic, &harmonic_gradient}) done = done && each->reserve(rows * y);
+  for (Buffer<T> *each : {&x, &x_slope, &x_gradient, &angular, &angular_gradient})
+    done = done && each->reserve(rows * a);
+  for (Buffer<T> *each : {&product, &product_gradient}) done = done && each->reserve(rows * orders * a);
+  for (Buffer<T> *each : {&bracket, &bracket_gradient}) done = done && each->reserve(harmonic_rows);
+  for (Buffer<T> *each :
+       {&mixed, &mixed_slope, &mixed_gradient, &updated, &updated_slope, &updated_gradient})
+    done = done && each->reserve(rows * f);
+  return done && turned.reserve((orders + 1) * a * y);
+}
+
+template <class T> bool Network<T>::longest(const Edges &edges)
+{
+  int64_t most = 1, first = 0;
+  for (int64_t e = 1; e <= edges.number; ++e)
+    if (e == edges.number || edges.center[e] != edges.center[first]) {
+      if (e - first > most) most = e - first;
+      first = e;
+    }
+  return reserve(most);
+}
+
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace OCVF_VARIANT
