@@ -37,7 +37,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -173,26 +173,36 @@ def repetition(size: Size, folder: Path, number: int) -> dict[str, Found]:
     """One experiment from its measurement to what the models give; kept in its folder."""
     torch.set_num_threads(1)
     own, seed = folder / f"{number}", 10 * number
-    kept = own / "found.pt"
-    if kept.is_file():
-        return torch.load(kept, weights_only=False)
-    own.mkdir(exist_ok=True)
-    n_runs, n_steps, cells = size.measured
-    seen = argon.sample(WORLD, TRAINED, n_runs, n_steps, every=100, cells=cells, seed=seed)
-    argon.write_measurement(own / "argon.gr", TRAINED, seen, NOISE, seed)
-    argon.melt(own, TRAINED, CELLS, seed, WRONG.prior)
-    trained = [train(ansatz, size, own, seed) for ansatz in ANSATZES]
-    models = [(WORLD, None), (WRONG, None), *trained]
-    found = {}
-    for model, entropy in models:
-        name = "again" if model is WORLD else model.name
+    if not (own / "start.extxyz").is_file():
+        own.mkdir(exist_ok=True)
+        n_runs, n_steps, cells = size.measured
+        seen = argon.sample(WORLD, TRAINED, n_runs, n_steps, every=100, cells=cells, seed=seed)
+        argon.write_measurement(own / "argon.gr", TRAINED, seen, NOISE, seed)
+        argon.melt(own, TRAINED, CELLS, seed, WRONG.prior)
+
+    def sampled(model: argon.Model, entropy: float | None = None) -> Found:
         runs = {
             k: argon.sample(model, STATES[k], *size.models, cells=CELLS, seed=seed + 1)
             for k in size.states
         }
-        found[name] = Found(runs, argon.static_energies(model), entropy)
-    torch.save(found, kept)
-    return found
+        return Found(runs, argon.static_energies(model), entropy)
+
+    return {
+        "again": _kept(own / "again.found", lambda: sampled(WORLD)),
+        "prior": _kept(own / "prior.found", lambda: sampled(WRONG)),
+    } | {
+        ansatz: _kept(
+            own / f"{ansatz}.found", lambda ansatz=ansatz: sampled(*train(ansatz, size, own, seed))
+        )
+        for ansatz in ANSATZES
+    }
+
+
+def _kept(path: Path, find: Callable[[], Found]) -> Found:
+    """What is found, or what a run before has left in the folder."""
+    if not path.is_file():
+        torch.save(find(), path)
+    return torch.load(path, weights_only=False)
 
 
 def figures(found: Found, truth: Found) -> dict[str, float]:
@@ -248,21 +258,17 @@ def compare(model: str, found: list[Found], truth: Found) -> None:
         print(f"RESULT kl_per_atom_{model} {np.mean(entropies):.4g} nat", flush=True)
 
 
-def reference(size: Size, folder: Path) -> Found:
-    """The truth, or what a run before has left in the folder."""
-    path = folder / "truth.pt"
-    if not path.is_file():
-        runs = {
-            k: argon.sample(WORLD, STATES[k], *size.truth, every=100, cells=CELLS)
-            for k in size.states
-        }
-        torch.save(Found(runs, argon.static_energies(WORLD)), path)
-    return torch.load(path, weights_only=False)
+def reference(size: Size) -> Found:
+    """The truth."""
+    runs = {
+        k: argon.sample(WORLD, STATES[k], *size.truth, every=100, cells=CELLS) for k in size.states
+    }
+    return Found(runs, argon.static_energies(WORLD))
 
 
 def run(size: Size, folder: Path, workers: int) -> None:
     """All repetitions, and the table."""
-    truth = reference(size, folder)
+    truth = _kept(folder / "truth.pt", lambda: reference(size))
     with ProcessPoolExecutor(workers) as pool:
         numbers = range(1, size.repetitions + 1)
         found = list(pool.map(partial(repetition, size, folder), numbers))
