@@ -125,6 +125,9 @@ class TrainingConfig(Strict):
     ansatz: Literal["network", "cevm"] = Field(
         "network", description="a neural correction, or the rigid one of maximum entropy"
     )
+    step: Literal["descent", "gauss-newton"] = Field(
+        "descent", description="of a network; gauss-newton needs the estimator reweight"
+    )
     epochs: Count = 30
     replicas: Count = Field(1, description="independent runs of each state")
     window: Count = Field(100, description="steps a gradient goes back through")

@@ -118,7 +118,8 @@ class Frames:
         )
         shapes = {k: p.shape for k, p in site.model.correction.named_parameters()}
         refusal = found.refusal
-        descends = plan.ansatz != "cevm"  # Newton's steps shrink with the misfit, and are averaged
+        # steps that the frames vouch for need no other guard
+        descends = plan.ansatz != "cevm" and plan.step == "descent"
         if descends and not refusal and found.signal_to_noise < plan.min_signal:
             refusal = (
                 f"the gradient is {found.signal_to_noise:.2g} times its error: mostly noise;"

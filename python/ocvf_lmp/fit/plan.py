@@ -40,6 +40,8 @@ class TrainingPlan:
         estimator: of the gradient: ``adjoint``, or ``reweight`` (see `fit.estimators`).
         ansatz: ``network``, improved by descent; or ``cevm``, linear in its parameters, which
             Newton's method brings to where the averages are the observed ones (`fit.newton`).
+        step: of the network: ``descent`` along the gradient, or ``gauss-newton`` (by fluctuations
+            only), whose length and damping the frames decide (`fit.gauss_newton`).
         epochs: updates of the parameters.
         replicas: independent runs of each state, whose averages are pooled.
         window: steps that a gradient goes back through (the adjoint's window).
@@ -78,6 +80,7 @@ class TrainingPlan:
 
     estimator: str = "reweight"
     ansatz: str = "network"
+    step: str = "descent"
     epochs: int = 30
     replicas: int = 1
     window: int = 100
@@ -118,6 +121,10 @@ class TrainingPlan:
         if self.ansatz not in ("network", "cevm"):
             raise InputError(
                 f"expected the ansatz network or cevm, found {self.ansatz!r}; name one"
+            )
+        if self.step not in ("descent", "gauss-newton"):
+            raise InputError(
+                f"expected the step descent or gauss-newton, found {self.step!r}; name one"
             )
         if adjoint and (self.ansatz == "cevm" or self.entropy_weight):
             raise InputError(

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ocvf_lmp.errors import TrainingError
-from ocvf_lmp.fit.descent import Descent, Found, Optimiser
+from ocvf_lmp.fit.descent import Found
 from ocvf_lmp.fit.estimate import GradientEstimate
 from ocvf_lmp.fit.evaluation import scores, write_curves
 from ocvf_lmp.fit.experiment import Experiment
-from ocvf_lmp.fit.newton import Newton
+from ocvf_lmp.fit.optimisers import make_optimiser
 from ocvf_lmp.fit.progress import Progress, Silent, WindowRecord
 from ocvf_lmp.fit.records import window_record
 from ocvf_lmp.fit.replay import Replay
@@ -43,8 +43,7 @@ class Trainer:
         self.held_out = [site for site in self.sites if site.point.held_out]
         self.progress: Progress = Silent()
         self.team: Team = Alone()
-        newton = self.plan.ansatz == "cevm"
-        self.optimiser: Optimiser = Newton(experiment) if newton else Descent(experiment)
+        self.optimiser = make_optimiser(experiment)
         self.replay = Replay(experiment, self.trained)
         self.validation = Validation(experiment)
         self.epoch, self.refused = 0, 0
