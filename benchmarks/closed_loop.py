@@ -8,7 +8,7 @@ file, is all that the training is told. The prior is a black box, a pair style o
 wrong depth (x 0.85) and diameter (x 1.02). `ocvf-lmp train` corrects it in two ways:
 
 - cevm: the rigid ansatz of maximum entropy, a series in the pair distance, by Newton's method;
-- network: a small directional network, by descent along reweighted gradients.
+- network: a small directional network, by damped Gauss-Newton steps.
 
 Then LAMMPS samples truth, prior and corrected models, 108 atoms each, at the trained state
 (trained) and at others (cold, hot: other temperatures; dense: another pressure). A fluid, since its
@@ -96,8 +96,8 @@ FULL = Size(
     truth=(8, 60_000),
     models=(3, 5000),
     cevm={"epochs": 10, "sampling": 6000, "min_effective": 0.3, "evaluation": 4000},
-    network={"epochs": 18, "sampling": 3000, "min_effective": 0.5, "evaluation": 4000,
-             "learning_rate": 0.2},
+    network={"epochs": 12, "sampling": 6000, "min_effective": 0.3, "evaluation": 4000,
+             "step": "gauss-newton"},
     correction=CORRECTION | {"n_blocks": 1},
 )  # fmt: skip
 QUICK = Size(
@@ -107,7 +107,7 @@ QUICK = Size(
     models=(3, 600),
     cevm={"epochs": 3, "sampling": 1000, "min_effective": 0.3, "evaluation": 600},
     network={"epochs": 3, "sampling": 1000, "min_effective": 0.3, "evaluation": 600,
-             "learning_rate": 0.2},
+             "step": "gauss-newton"},
     correction=CORRECTION | {"n_blocks": 0},
     states=("trained", "hot"),
 )  # fmt: skip

@@ -19,9 +19,9 @@ def gaussian(n_frames: int, seed: int, mean=0.0) -> torch.Tensor:
 
 
 def data(x: torch.Tensor, target: torch.Tensor, scale, weight=1.0):
-    """A linear correction θ·x·kT, whose answer is known: <x> moves by -θ. Loss (scale (<x>-target))².
+    """A linear correction θ·x·kT, whose answer is known: <x> moves by -θ, without higher orders.
 
-    The averages of a Gaussian ensemble respond to θ without any higher order.
+    The loss is |scale (<x> - target)|².
     """
     observables = {"x": x}
     part = Fluctuations(
@@ -46,18 +46,20 @@ def test_one_step_finds_the_answer_of_a_badly_conditioned_loss():
     """Descent would need as many steps as the condition number, 10^6."""
     scale = torch.tensor([1000.0, 30.0, 1.0], dtype=torch.float64)
     target = torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64)
-    step = gauss_newton.best_step([data(gaussian(4000, 1), target, scale)], 0.1)
+    step, gain = gauss_newton.best_step([data(gaussian(4000, 1), target, scale)], 0.1)
     before, after = (float((scale * miss).square().sum()) for miss in (target, target + step))
     assert after < 1e-3 * before
+    assert gain > 0.99
 
 
 def test_steps_end_where_the_noise_begins():
     """Where the truth is met already, the halves do not vouch for a step that follows the noise."""
     scale = torch.ones(3, dtype=torch.float64)
     x = gaussian(400, 2)
-    step = gauss_newton.best_step([data(x, torch.zeros(3, dtype=torch.float64), scale)], 0.1)
+    step, gain = gauss_newton.best_step([data(x, torch.zeros(3, dtype=torch.float64), scale)], 0.1)
     noise = x.mean(dim=0)
     assert float(step.norm()) < float(noise.norm())
+    assert gain < 0.5
 
 
 @pytest.mark.parametrize("limit", [0.3, 0.8])
@@ -65,7 +67,7 @@ def test_enough_frames_count_after_a_step(limit):
     scale = torch.ones(3, dtype=torch.float64)
     target = torch.tensor([4.0, 0.0, 0.0], dtype=torch.float64)
     x = gaussian(1000, 3)
-    step = gauss_newton.best_step([data(x, target, scale)], limit)
+    step, _ = gauss_newton.best_step([data(x, target, scale)], limit)
     weights = torch.softmax(-(x @ step), dim=0)
     assert limit <= float(1.0 / weights.square().sum()) / 1000 < limit + 0.2
     assert float(step[0]) < -0.2
@@ -77,5 +79,5 @@ def test_states_that_share_a_correction_are_weighed():
     target = torch.tensor([0.4, 0.0, 0.0], dtype=torch.float64)
     light = data(gaussian(2000, 4), -target, scale, weight=0.2)
     heavy = data(gaussian(2000, 5), target, scale, weight=1.0)
-    step = gauss_newton.best_step([light, heavy], 0.1)
+    step, _ = gauss_newton.best_step([light, heavy], 0.1)
     assert float(step[0]) == pytest.approx(-0.4 * 0.8 / 1.2, abs=0.08)

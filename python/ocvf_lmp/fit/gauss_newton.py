@@ -47,6 +47,9 @@ RIDGE = 1e-3
 COUNT = 0.5
 """Share of the frames that have to count after a step, where the plan does not allow for fewer."""
 
+WORTH = 0.1
+"""Share of the loss that a step has to take away for its frames to be used once more."""
+
 BLOCKS = 8
 """Consecutive parts of a run; even ones make one half, odd ones the other."""
 
@@ -86,7 +89,13 @@ class GaussNewton:
             self._move(group)
 
     def _move(self, group: "Sequence[_Data]") -> None:
-        change = best_step(group, min(self.plan.min_effective, COUNT))
+        change, gain = best_step(group, min(self.plan.min_effective, COUNT))
+        for data in group:
+            if gain < WORTH:  # these frames have nothing more to say
+                for run in data.site.runs:
+                    run.ensemble = None
+            if gain <= 0.0:
+                data.site.sample_longer()
         module = self.experiment.corrections[group[0].site.point.name]
         parameters = dict(module.named_parameters())
         with torch.no_grad():
@@ -145,24 +154,31 @@ class _Data:
         return self.weight * float(self.site.objective.loss(averages(moved)))
 
 
-def best_step(group: Sequence[_Data], min_effective: float) -> Tensor:
-    """Change of a correction's parameters, all of them one after another.
+def best_step(group: Sequence[_Data], min_effective: float) -> tuple[Tensor, float]:
+    """Change of a correction's parameters, and what it is worth.
 
     Args:
         group: the states that the correction serves.
         min_effective: share of every run's frames that have to count after the step.
+
+    Returns:
+        The change of all parameters, one after another, zero if no damping is good for the halves;
+        and the share of the loss that it takes away according to them.
     """
     halves = [[data.half(odd) for data in group] for odd in (0, 1)]
     with torch.no_grad():
-        totals = torch.zeros(len(DAMPINGS), dtype=torch.float64)
+        totals, untouched = torch.zeros(len(DAMPINGS), dtype=torch.float64), 0.0
         for made, tried in (halves, halves[::-1]):
-            before = sum(data.loss_after(torch.zeros_like(data.gradient)) for data in tried)
+            untouched += sum(data.loss_after(torch.zeros_like(data.gradient)) for data in tried)
             for number, step in enumerate(_steps(made)):
                 length = _longest(made, step, min_effective)
-                after = sum(data.loss_after(length * step) for data in tried)
-                totals[number] += after - before
-        chosen = _steps(group)[int(totals.argmin())]
-        return _longest(group, chosen, min_effective) * chosen
+                totals[number] += sum(data.loss_after(length * step) for data in tried)
+        best = int(totals.argmin())
+        chosen = _steps(group)[best]
+        gain = 1.0 - float(totals[best]) / max(untouched, 1e-300)
+        if not gain > 0.0:
+            return torch.zeros_like(chosen), 0.0
+        return _longest(group, chosen, min_effective) * chosen, gain
 
 
 def _steps(group: Sequence[_Data]) -> list[Tensor]:

@@ -19,6 +19,9 @@ from ocvf_lmp.md.state import NptState, initial_state
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.seeding import normal, stream
 
+STRETCH, MOST = 1.5, 6.0
+"""Factor on the length of a run whose gradient was noise, and the largest one in all."""
+
 SCALE_WINDOWS = 3
 """Number of windows whose mean gradient norm sets the scale of a state."""
 
@@ -127,6 +130,10 @@ class Site:
             self.usual_norm = (self.windows * self.usual_norm + norm) / (self.windows + 1)
         self.windows += 1
         return min(1.0, 2.0 * self.usual_norm / max(norm, 1e-300))
+
+    def sample_longer(self) -> None:
+        """Lets the next runs be longer: the last ones did not tell signal from noise."""
+        self.stretch = min(MOST, STRETCH * self.stretch)
 
     def shared(self) -> dict[str, Any]:
         """What all runs of the state have in common, for a worker or a checkpoint."""

@@ -25,9 +25,6 @@ from ocvf_lmp.fit.validation import Validation
 from ocvf_lmp.fit.work import Equilibrate, Gradient, Job, Measure, Outcome, Validate
 from ocvf_lmp.potential.experts import Experts
 
-STRETCH, MOST = 1.5, 6.0
-"""Factor on the length of a run whose gradient was noise, and the largest one in all."""
-
 
 class Trainer:
     """Trains the correction of a prior at several states; a checkpoint is resumed.
@@ -138,7 +135,7 @@ class Trainer:
         pooled = site.pool(estimate.observables)
         site.pooled = {k: v.detach() for k, v in pooled.items()}
         if estimate.refusal and estimate.signal_to_noise < self.plan.min_signal:
-            site.stretch = min(MOST, STRETCH * site.stretch)
+            site.sample_longer()
 
     def _step(self, found: Sequence[Found], records: Sequence[WindowRecord]) -> None:
         if found:
