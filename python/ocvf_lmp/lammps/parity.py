@@ -17,6 +17,7 @@ from ocvf_lmp.lammps.model_header import ModelHeader
 from ocvf_lmp.lammps.run import Lammps, find_lammps, lammps_packages, run_lammps
 from ocvf_lmp.md.mechanics import evaluate
 from ocvf_lmp.potential.experts import experts_of
+from ocvf_lmp.potential.fused import torch_alone
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.system.cell import volume
 from ocvf_lmp.system.neighbors import build_neighbors, edges_from
@@ -171,12 +172,13 @@ def needs_ghosts(lammps: Lammps) -> bool:
 
 
 def in_python(potential: Potential, structure: Structure) -> Values:
-    """Values of the differentiable side."""
-    neighbors = build_neighbors(structure.positions, structure.cell, potential.cutoff)
-    found = evaluate(potential, structure.species, structure.positions, structure.cell, neighbors)
-    edges = edges_from(neighbors, structure.positions, structure.cell)
-    with torch.no_grad():
-        energies = potential.atom_energies(edges, structure.species)
+    """Values of the differentiable side, by torch alone: kernels are among what is checked."""
+    x, h, species = structure.positions, structure.cell, structure.species
+    neighbors = build_neighbors(x, h, potential.cutoff)
+    with torch_alone():
+        found = evaluate(potential, species, x, h, neighbors)
+        with torch.no_grad():
+            energies = potential.atom_energies(edges_from(neighbors, x, h), species)
     w = found.virial.numpy()
     virial = np.array([w[0, 0], w[1, 1], w[2, 2], w[0, 1], w[0, 2], w[1, 2]])
     return Values(np.array([float(found.energy)]), energies.numpy(), found.forces.numpy(), virial)

@@ -162,6 +162,7 @@ def summary(header: ModelHeader) -> str:
     if header.temperature is not None:
         parts.append(f"the correction belongs to {header.temperature:g} K")
     parts.append(f"exported {header.created}, weights {header.checksum[:12]}")
+    parts.append(f"networks on CPUs by {fused.described()}")
     return "\n".join(parts)
 
 

@@ -129,7 +129,7 @@ class DimeNet(nn.Module):
             atoms = torch.arange(len(species), device=species.device)
         else:
             arrived = exchange.to_owners(arrived) if len(self.blocks) else arrived
-            atoms = torch.unique(edges.center)
+            atoms = fused.centers(edges.center)
             own, arrived = own.index_select(0, atoms), arrived.index_select(0, atoms)
         energies = self.outputs[0].energies(own)  # pyright: ignore
         if len(self.blocks):

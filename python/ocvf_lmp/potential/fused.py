@@ -28,6 +28,7 @@ LIBRARY = Path(__file__).resolve().parents[1] / "plugins" / "ocvfkernels.so"
 MAX_BLOCKS, MAX_ORDER = 1, 6
 
 _first_order: ContextVar[bool] = ContextVar("first_order", default=False)
+_allowed: ContextVar[bool] = ContextVar("allowed", default=True)
 
 WEIGHTS = (
     "embed_source.weight",
@@ -61,6 +62,16 @@ class _Edges(ctypes.Structure):
 
 
 @contextmanager
+def torch_alone() -> Iterator[None]:
+    """Keeps the kernels out: what they are checked against."""
+    token = _allowed.set(False)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
+@contextmanager
 def first_derivatives() -> Iterator[None]:
     """Says that nothing inside is differentiated more than once, nor by parameters of networks."""
     token = _first_order.set(True)
@@ -72,7 +83,7 @@ def first_derivatives() -> Iterator[None]:
 
 def applies(network: nn.Module, vector: Tensor) -> bool:
     """Whether the kernels can be used for a `DimeNet` on these edges, here and now."""
-    allowed = _first_order.get() or not torch.is_grad_enabled()
+    allowed = _allowed.get() and (_first_order.get() or not torch.is_grad_enabled())
     size: Any = network.size
     known = size.n_blocks <= MAX_BLOCKS and size.l_max <= MAX_ORDER
     kind = vector.device.type == "cpu" and vector.dtype in (torch.float32, torch.float64)
@@ -99,6 +110,12 @@ def variant() -> str:
     """For which processors the kernels in use were compiled; "torch" without kernels."""
     found = library()
     return "torch" if found is None else found.ocvf_variant().decode()
+
+
+def described() -> str:
+    """Who evaluates networks on CPUs, in words."""
+    kind = variant()
+    return "torch (kernels were not built)" if kind == "torch" else f"kernels for {kind}"
 
 
 class _Kernel:
@@ -197,10 +214,19 @@ def message_sums(network: nn.Module, edges: Edges, species: Tensor) -> tuple[Ten
         output block that reads it does.
     """
     center, neighbor, vector = edges.center, edges.neighbor, edges.vector
-    if bool((center[1:] < center[:-1]).any()):
+    if not _ascending(center):
         order = torch.argsort(center, stable=True)
         center, neighbor, vector = center[order], neighbor[order], vector[order]
     pairs = _Pairs(center.contiguous(), neighbor.contiguous(), species.contiguous())
     kernel = _kernel(network, vector.dtype)
     width = network.size.n_features  # pyright: ignore
     return _Sums.apply(vector.contiguous(), kernel, pairs, width)  # pyright: ignore
+
+
+def centers(center: Tensor) -> Tensor:
+    """Atoms that are the centre of an edge, ascending."""
+    return torch.unique_consecutive(center) if _ascending(center) else torch.unique(center)
+
+
+def _ascending(index: Tensor) -> bool:
+    return bool((index[1:] >= index[:-1]).all())
