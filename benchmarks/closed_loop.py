@@ -84,7 +84,7 @@ class Size:
     truth: tuple[int, int]
     models: tuple[int, int]
     cevm: dict[str, float]
-    network: dict[str, float]
+    network: dict[str, float | str]
     correction: Mapping[str, float]
     states: tuple[str, ...] = tuple(STATES)
 

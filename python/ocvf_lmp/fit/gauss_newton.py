@@ -1,57 +1,26 @@
-r"""Steps of a network's parameters that the frames themselves can vouch for.
-
-A loss of ensemble averages is badly conditioned in the parameters: a few directions move the
-volume, many hardly anything. To first order a change δ of the parameters changes averages by
-
-    d<O> = -β Cov(O, ∂U/∂θ) δ = J δ,
-
-and moves the ensemble by the relative entropy ½ δᵀ F δ, F = β² Cov(∂U/∂θ, ∂U/∂θ). The step is the
-minimum of
-
-    L'ᵀ J δ + ½ δᵀ Jᵀ L'' J δ + ½ μ (δᵀ F δ + ridge),
-
-Gauss and Newton's, damped in the natural metric of ensembles (Amari 1998) instead of the
-parameters'. How much damping the frames need, they are asked: the step from one half of the time is
-tried on the other half, whose averages after it are known by reweighting, and the μ with the best
-losses is taken. A step that follows the noise of its frames fails on the others. The step is then
-cut until enough frames count.
-
-There are more parameters than frames, so all is done in the space of the frames' energies.
-"""
+"""Optimiser that makes the damped steps of `fit.damped`, and sees that they do what they should."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ocvf_lmp.errors import InputError
+from ocvf_lmp.fit.damped import StateFrames, best_step
 from ocvf_lmp.fit.descent import Found
+from ocvf_lmp.fit.ensemble import energies_of
 from ocvf_lmp.fit.estimators import Frames
 from ocvf_lmp.fit.experiment import Experiment
-from ocvf_lmp.fit.fluctuations import Fluctuations, averages
-from ocvf_lmp.fit.reweight import coefficients, loss_and_slopes
-from ocvf_lmp.fit.site import Site
-from ocvf_lmp.units import KB
-
-DAMPINGS = tuple(10.0**k for k in (1, 0, -1, -2, -3, -4, -5))
-"""μ, in units of the largest curvature of the loss along a change of one nat."""
-
-WEAKEST = 1e-3
-"""Directions that move the frames' energies less than this share of the strongest are left out."""
-
-RIDGE = 1e-3
-"""Weight of the length of δ in the damping, in units of the strongest direction's."""
 
 COUNT = 0.5
 """Share of the frames that have to count after a step, where the plan does not allow for fewer."""
 
-WORTH = 0.1
-"""Share of the loss that a step has to take away for its frames to be used once more."""
+NONLINEAR = 0.3
+"""Largest part of the change of the frames' energies that the slopes do not foresee."""
 
-BLOCKS = 8
-"""Consecutive parts of a run; even ones make one half, odd ones the other."""
+TRIALS = 8
+"""How often a step is halved."""
 
 
 class GaussNewton:
@@ -77,32 +46,51 @@ class GaussNewton:
     def step(self, epoch: int, found: Sequence[Found]) -> None:
         """See `Optimiser`."""
         del epoch
-        groups: dict[int, list[_Data]] = {}
+        groups: dict[int, list[StateFrames]] = {}
         for site, estimate, shares in found:
             site.restraint(estimate.norm)
             parts = [share.found for share in shares if isinstance(share, Frames)]
             flat = torch.cat([g.flatten() for g in estimate.gradients.values()])
-            data = _Data(site, parts, flat, tuple(estimate.gradients))
+            data = StateFrames(site, parts, flat, tuple(estimate.gradients))
             module = self.experiment.corrections[site.point.name]
             groups.setdefault(id(module), []).append(data)
         for group in groups.values():
             self._move(group)
 
-    def _move(self, group: "Sequence[_Data]") -> None:
+    def _move(self, group: Sequence[StateFrames]) -> None:
         change, gain = best_step(group, min(self.plan.min_effective, COUNT))
+        moved = gain > 0.0 and self._try(group, change)
         for data in group:
-            if gain < WORTH:  # these frames have nothing more to say
-                for run in data.site.runs:
-                    run.ensemble = None
-            if gain <= 0.0:
+            if not moved:
                 data.site.sample_longer()
+            for run in data.site.runs:
+                run.ensemble = None  # a second step on the same frames would follow their noise
+
+    def _try(self, group: Sequence[StateFrames], change: Tensor) -> bool:
+        """Makes the step, or a part of it along which energies change as their slopes say."""
         module = self.experiment.corrections[group[0].site.point.name]
-        parameters = dict(module.named_parameters())
-        with torch.no_grad():
-            for name in group[0].names:
-                size = parameters[name].numel()
-                parameters[name].add_(change[:size].view_as(parameters[name]))
-                change = change[size:]
+        parameters = [dict(module.named_parameters())[name] for name in group[0].names]
+        start = torch.cat([p.detach().flatten() for p in parameters])
+        for _ in range(TRIALS):
+            _assign(parameters, start + change)
+            if all(self._is_as_foreseen(data, change) for data in group):
+                return True
+            change = 0.5 * change
+        _assign(parameters, start)
+        return False
+
+    def _is_as_foreseen(self, data: StateFrames, change: Tensor) -> bool:
+        """Whether a network far from linear would not send its ensemble somewhere else."""
+        module = self.experiment.corrections[data.site.point.name]
+        for part, run in zip(data.parts, data.site.runs, strict=True):
+            frames = run.ensemble
+            assert frames is not None
+            species = data.site.objective.species
+            found = energies_of(module, species, frames.positions, frames.cells) - part.energies  # pyright: ignore
+            foreseen = data.slopes(part) @ change
+            if not float((found - foreseen).std()) <= NONLINEAR * float(foreseen.std()):
+                return False
+        return True
 
     def as_dict(self) -> dict[str, Any]:
         """Nothing is kept between steps."""
@@ -112,174 +100,8 @@ class GaussNewton:
         """See `Optimiser`."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Data:
-    """Frames of a state, and the gradient of its loss with everything that is added to it."""
-
-    site: Site
-    parts: Sequence[Fluctuations]
-    gradient: Tensor
-    names: tuple[str, ...]
-
-    @property
-    def kt(self) -> float:
-        return KB * self.site.point.params.temperature
-
-    @property
-    def weight(self) -> float:
-        return self.site.point.weight
-
-    def slopes(self, part: Fluctuations) -> Tensor:
-        """∂U/∂θ of a run's frames, (frames, parameters)."""
-        return torch.cat([part.slopes[name] for name in self.names], dim=1)
-
-    def half(self, odd: int) -> "_Data":
-        """The same with the frames of one half of the time, and the gradient from them."""
-        parts = []
-        for part in self.parts:
-            blocks = torch.arange(part.n_frames) * BLOCKS // part.n_frames
-            kept = torch.where(blocks % 2 == odd, part.weights, 0.0)
-            parts.append(replace(part, weights=kept / kept.sum()))
-        _, slopes = loss_and_slopes(self.site.objective.loss, averages(parts))
-        temperature = self.site.point.params.temperature
-        found = [
-            coefficients(p.weights, p.observables, slopes, temperature) @ self.slopes(p)
-            for p in parts
-        ]
-        return _Data(self.site, parts, torch.stack(found).mean(dim=0), self.names)
-
-    def loss_after(self, change: Tensor) -> float:
-        """Loss at averages of the frames with the weights that they have after a change."""
-        moved = [_after(part, self.slopes(part) @ change, self.kt) for part in self.parts]
-        return self.weight * float(self.site.objective.loss(averages(moved)))
-
-
-def best_step(group: Sequence[_Data], min_effective: float) -> tuple[Tensor, float]:
-    """Change of a correction's parameters, and what it is worth.
-
-    Args:
-        group: the states that the correction serves.
-        min_effective: share of every run's frames that have to count after the step.
-
-    Returns:
-        The change of all parameters, one after another, zero if no damping is good for the halves;
-        and the share of the loss that it takes away according to them.
-    """
-    halves = [[data.half(odd) for data in group] for odd in (0, 1)]
+def _assign(parameters: Sequence[torch.nn.Parameter], values: Tensor) -> None:
     with torch.no_grad():
-        totals, untouched = torch.zeros(len(DAMPINGS), dtype=torch.float64), 0.0
-        for made, tried in (halves, halves[::-1]):
-            untouched += sum(data.loss_after(torch.zeros_like(data.gradient)) for data in tried)
-            for number, step in enumerate(_steps(made)):
-                length = _longest(made, step, min_effective)
-                totals[number] += sum(data.loss_after(length * step) for data in tried)
-        best = int(totals.argmin())
-        chosen = _steps(group)[best]
-        gain = 1.0 - float(totals[best]) / max(untouched, 1e-300)
-        if not gain > 0.0:
-            return torch.zeros_like(chosen), 0.0
-        return _longest(group, chosen, min_effective) * chosen, gain
-
-
-def _steps(group: Sequence[_Data]) -> list[Tensor]:
-    """One step for each damping."""
-    rows = []  # square root of the weight times βs, centred: KL = ½ |rows δ|²
-    for data in group:
-        for part in data.parts:
-            slopes = data.slopes(part)
-            centred = (slopes - part.weights @ slopes) / data.kt
-            rows.append((part.weights / len(data.parts)).sqrt()[:, None] * centred)
-    left, strength, right = torch.linalg.svd(torch.cat(rows), full_matrices=False)
-    kept = strength > WEAKEST * strength[0]
-    left, strength, right = left[:, kept], strength[kept], right[kept]
-    basis = right.T / strength  # δ = basis y moves the ensembles by ½ |y|² nats
-    slope = sum(data.weight * data.gradient for data in group) @ basis
-    curvature = torch.zeros(len(strength), len(strength), dtype=strength.dtype)
-    first = 0
-    for data in group:
-        size = sum(part.n_frames for part in data.parts)
-        curvature += data.weight * _curvature(data, left[first : first + size], basis)
-        first += size
-    values, vectors = torch.linalg.eigh(0.5 * (curvature + curvature.T))
-    positive = (vectors * values.clamp(min=0.0)) @ vectors.T
-    damping = torch.diag(1.0 + RIDGE * (strength[0] / strength).square())
-    largest = max(float(values[-1]), 1e-300)
-    return [
-        -basis @ torch.linalg.solve(positive + mu * largest * damping, slope) for mu in DAMPINGS
-    ]
-
-
-def _curvature(data: _Data, left: Tensor, basis: Tensor) -> Tensor:
-    """Jᵀ L'' J in the space of y."""
-    means = averages(data.parts)
-    with torch.enable_grad():
-        leaves = {k: v.detach().requires_grad_(True) for k, v in means.items()}
-        value = data.site.objective.loss(leaves)
-        found = torch.autograd.grad(
-            value, list(leaves.values()), create_graph=True, allow_unused=True
-        )
-        slope = torch.cat([s.flatten() for s in found if s is not None])
-    used = [k for k, s in zip(leaves, found, strict=True) if s is not None]
-    response = torch.cat([_response(data, name, left, basis) for name in used])
-    rows = []
-    for direction in response.T:
-        if not slope.requires_grad:  # a loss that is linear in the averages
-            rows.append(torch.zeros(len(response), dtype=response.dtype))
-            continue
-        with torch.enable_grad():
-            bent = torch.autograd.grad(
-                slope @ direction, [leaves[k] for k in used], retain_graph=True, allow_unused=True
-            )
-        rows.append(
-            torch.cat([
-                torch.zeros_like(leaves[k]).flatten() if b is None else b.flatten()
-                for k, b in zip(used, bent, strict=True)
-            ])
-        )  # fmt: skip
-    return torch.stack(rows) @ response
-
-
-def _response(data: _Data, name: str, left: Tensor, basis: Tensor) -> Tensor:
-    """d<O>/dy of an observable, (components, y)."""
-    total, first = 0.0, 0
-    for part in data.parts:
-        rows = left[first : first + part.n_frames]
-        first += part.n_frames
-        values = (
-            part.observables[name].flatten(1)
-            if part.observables[name].dim() > 1
-            else (part.observables[name][:, None])
-        )
-        centred = values - part.weights @ values
-        total = total - ((part.weights / len(data.parts)).sqrt()[:, None] * centred).T @ rows
-        if name in part.explicit:
-            explicit = torch.cat([part.explicit[name][k] for k in data.names], dim=1)
-            total = total + explicit @ basis / len(data.parts)
-    assert isinstance(total, Tensor)
-    return total
-
-
-def _longest(group: Sequence[_Data], step: Tensor, limit: float) -> float:
-    """Share of a step, at most 1, after which enough frames of every run still count."""
-    changes = [(data, part, data.slopes(part) @ step) for data in group for part in data.parts]
-    length = 1.0
-    for _ in range(60):
-        if all(
-            _after(part, length * change, data.kt).effective >= limit * _share(part)
-            for data, part, change in changes
-        ):
-            return length
-        length *= 0.8
-    return 0.0
-
-
-def _share(part: Fluctuations) -> float:
-    """Share of the frames that count now, at most 1."""
-    return min(1.0, float(1.0 / part.weights.square().sum() / part.n_frames))
-
-
-def _after(part: Fluctuations, change: Tensor, kt: float) -> Fluctuations:
-    """The frames with their weights after a change of their energies."""
-    weights = torch.softmax(part.weights.clamp(min=1e-300).log() - change / kt, dim=0)
-    effective = float(1.0 / weights.square().sum() / part.n_frames)
-    return replace(part, weights=weights, effective=effective, energies=part.energies + change)
+        sizes = [p.numel() for p in parameters]
+        for parameter, own in zip(parameters, values.split(sizes), strict=True):
+            parameter.copy_(own.view_as(parameter))

@@ -127,6 +127,7 @@ class _Kernel:
         found = library()
         assert found is not None
         self.library = found
+        self.source: list[Tensor] = []
         sizes = (size.n_features, size.n_angular, size.n_radial, size.l_max)
         numbers = (ctypes.c_int64 * 6)(*sizes, n_species, size.n_blocks)
         held = [weights[n].contiguous() if n in weights else None for n in WEIGHTS]
@@ -155,6 +156,7 @@ def _kernel(network: nn.Module, dtype: torch.dtype) -> _Kernel:
     weights["traceless"] = torch.cat([*matrices, torch.zeros(1, dtype=torch.float64)])
     n_species = len(network.symbols)  # pyright: ignore
     made = _Kernel(weights, network.size, n_species, dtype == torch.float32)
+    made.source = [p.detach() for p in parameters.values()]  # whose addresses are the key
     _kernels[network] = (key, made)
     return made
 

@@ -1,0 +1,225 @@
+r"""Steps of a network's parameters that the frames themselves can vouch for.
+
+A loss of ensemble averages is badly conditioned in the parameters: a few directions move the
+volume, many hardly anything. To first order a change δ of the parameters changes averages by
+
+    d<O> = -β Cov(O, ∂U/∂θ) δ = J δ,
+
+and moves the ensemble by the relative entropy ½ δᵀ F δ, F = β² Cov(∂U/∂θ, ∂U/∂θ). The step is the
+minimum of
+
+    L'ᵀ J δ + ½ δᵀ Jᵀ L'' J δ + ½ μ (δᵀ F δ + ridge),
+
+Gauss and Newton's, damped in the natural metric of ensembles (Amari 1998) instead of the
+parameters'. How much damping the frames need, they are asked: the step from one half of the time is
+tried on the other half, whose averages after it are known by reweighting, and the μ with the best
+losses is taken. A step that follows the noise of its frames fails on the others. The step is then
+cut until enough frames count.
+
+There are more parameters than frames, so all is done in the space of the frames' energies.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ocvf_lmp.fit.fluctuations import Fluctuations, averages
+from ocvf_lmp.fit.reweight import coefficients, loss_and_slopes
+from ocvf_lmp.fit.site import Site
+from ocvf_lmp.units import KB
+
+DAMPINGS = tuple(10.0**k for k in (1, 0, -1, -2, -3, -4, -5))
+"""μ, in units of the largest curvature of the loss along a change of one nat."""
+
+WEAKEST = 1e-3
+"""Directions that move the frames' energies less than this share of the strongest are left out."""
+
+RIDGE = 1e-3
+"""Weight of the length of δ in the damping, in units of the strongest direction's."""
+
+BLOCKS = 8
+"""Consecutive parts of a run; even ones make one half, odd ones the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateFrames:
+    """Frames of a state, and what a step needs to know of its loss.
+
+    Attributes:
+        site: the state.
+        parts: frames of its runs.
+        gradient: of its loss with everything that is added to it, all parameters one after another.
+        names: of the parameters, in this order.
+    """
+
+    site: Site
+    parts: Sequence[Fluctuations]
+    gradient: Tensor
+    names: tuple[str, ...]
+
+    @property
+    def kt(self) -> float:
+        """EV."""
+        return KB * self.site.point.params.temperature
+
+    @property
+    def weight(self) -> float:
+        """Of the state's loss."""
+        return self.site.point.weight
+
+    def slopes(self, part: Fluctuations) -> Tensor:
+        """∂U/∂θ of a run's frames, (frames, parameters)."""
+        return torch.cat([part.slopes[name] for name in self.names], dim=1)
+
+    def half(self, odd: int) -> "StateFrames":
+        """The same with the frames of one half of the time, and the gradient from them."""
+        parts = []
+        for part in self.parts:
+            blocks = torch.arange(part.n_frames) * BLOCKS // part.n_frames
+            kept = torch.where(blocks % 2 == odd, part.weights, 0.0)
+            parts.append(replace(part, weights=kept / kept.sum()))
+        _, slopes = loss_and_slopes(self.site.objective.loss, averages(parts))
+        temperature = self.site.point.params.temperature
+        found = [
+            coefficients(p.weights, p.observables, slopes, temperature) @ self.slopes(p)
+            for p in parts
+        ]
+        return StateFrames(self.site, parts, torch.stack(found).mean(dim=0), self.names)
+
+    def loss_after(self, change: Tensor) -> float:
+        """Loss at averages of the frames with the weights that they have after a change."""
+        moved = [_after(part, self.slopes(part) @ change, self.kt) for part in self.parts]
+        return self.weight * float(self.site.objective.loss(averages(moved)))
+
+
+def best_step(group: Sequence[StateFrames], min_effective: float) -> tuple[Tensor, float]:
+    """Change of a correction's parameters, and what it is worth.
+
+    Args:
+        group: the states that the correction serves.
+        min_effective: share of every run's frames that have to count after the step.
+
+    Returns:
+        The change of all parameters, one after another, zero if no damping is good for the halves;
+        and the share of the loss that it takes away according to them.
+    """
+    halves = [[data.half(odd) for data in group] for odd in (0, 1)]
+    with torch.no_grad():
+        totals, untouched = torch.zeros(len(DAMPINGS), dtype=torch.float64), 0.0
+        for made, tried in (halves, halves[::-1]):
+            untouched += sum(data.loss_after(torch.zeros_like(data.gradient)) for data in tried)
+            for number, step in enumerate(_steps(made)):
+                length = _longest(made, step, min_effective)
+                totals[number] += sum(data.loss_after(length * step) for data in tried)
+        best = int(totals.argmin())
+        chosen = _steps(group)[best]
+        gain = 1.0 - float(totals[best]) / max(untouched, 1e-300)
+        if not gain > 0.0:
+            return torch.zeros_like(chosen), 0.0
+        return _longest(group, chosen, min_effective) * chosen, gain
+
+
+def _steps(group: Sequence[StateFrames]) -> list[Tensor]:
+    """One step for each damping."""
+    rows = []  # square root of the weight times βs, centred: KL = ½ |rows δ|²
+    for data in group:
+        for part in data.parts:
+            slopes = data.slopes(part)
+            centred = (slopes - part.weights @ slopes) / data.kt
+            rows.append((part.weights / len(data.parts)).sqrt()[:, None] * centred)
+    left, strength, right = torch.linalg.svd(torch.cat(rows), full_matrices=False)
+    kept = strength > WEAKEST * strength[0]
+    left, strength, right = left[:, kept], strength[kept], right[kept]
+    basis = right.T / strength  # δ = basis y moves the ensembles by ½ |y|² nats
+    slope = sum(data.weight * data.gradient for data in group) @ basis
+    curvature = torch.zeros(len(strength), len(strength), dtype=strength.dtype)
+    first = 0
+    for data in group:
+        size = sum(part.n_frames for part in data.parts)
+        curvature += data.weight * _curvature(data, left[first : first + size], basis)
+        first += size
+    values, vectors = torch.linalg.eigh(0.5 * (curvature + curvature.T))
+    positive = (vectors * values.clamp(min=0.0)) @ vectors.T
+    damping = torch.diag(1.0 + RIDGE * (strength[0] / strength).square())
+    largest = max(float(values[-1]), 1e-300)
+    return [
+        -basis @ torch.linalg.solve(positive + mu * largest * damping, slope) for mu in DAMPINGS
+    ]
+
+
+def _curvature(data: StateFrames, left: Tensor, basis: Tensor) -> Tensor:
+    """Jᵀ L'' J in the space of y."""
+    means = averages(data.parts)
+    with torch.enable_grad():
+        leaves = {k: v.detach().requires_grad_(True) for k, v in means.items()}
+        value = data.site.objective.loss(leaves)
+        found = torch.autograd.grad(
+            value, list(leaves.values()), create_graph=True, allow_unused=True
+        )
+        slope = torch.cat([s.flatten() for s in found if s is not None])
+    used = [k for k, s in zip(leaves, found, strict=True) if s is not None]
+    response = torch.cat([_response(data, name, left, basis) for name in used])
+    rows = []
+    for direction in response.T:
+        if not slope.requires_grad:  # a loss that is linear in the averages
+            rows.append(torch.zeros(len(response), dtype=response.dtype))
+            continue
+        with torch.enable_grad():
+            bent = torch.autograd.grad(
+                slope @ direction, [leaves[k] for k in used], retain_graph=True, allow_unused=True
+            )
+        rows.append(
+            torch.cat([
+                torch.zeros_like(leaves[k]).flatten() if b is None else b.flatten()
+                for k, b in zip(used, bent, strict=True)
+            ])
+        )  # fmt: skip
+    return torch.stack(rows) @ response
+
+
+def _response(data: StateFrames, name: str, left: Tensor, basis: Tensor) -> Tensor:
+    """d<O>/dy of an observable, (components, y)."""
+    total, first = 0.0, 0
+    for part in data.parts:
+        rows = left[first : first + part.n_frames]
+        first += part.n_frames
+        values = (
+            part.observables[name].flatten(1)
+            if part.observables[name].dim() > 1
+            else (part.observables[name][:, None])
+        )
+        centred = values - part.weights @ values
+        total = total - ((part.weights / len(data.parts)).sqrt()[:, None] * centred).T @ rows
+        if name in part.explicit:
+            explicit = torch.cat([part.explicit[name][k] for k in data.names], dim=1)
+            total = total + explicit @ basis / len(data.parts)
+    assert isinstance(total, Tensor)
+    return total
+
+
+def _longest(group: Sequence[StateFrames], step: Tensor, limit: float) -> float:
+    """Share of a step, at most 1, after which enough frames of every run still count."""
+    changes = [(data, part, data.slopes(part) @ step) for data in group for part in data.parts]
+    length = 1.0
+    for _ in range(60):
+        if all(
+            _after(part, length * change, data.kt).effective >= limit * _share(part)
+            for data, part, change in changes
+        ):
+            return length
+        length *= 0.8
+    return 0.0
+
+
+def _share(part: Fluctuations) -> float:
+    """Share of the frames that count now, at most 1."""
+    return min(1.0, float(1.0 / part.weights.square().sum() / part.n_frames))
+
+
+def _after(part: Fluctuations, change: Tensor, kt: float) -> Fluctuations:
+    """The frames with their weights after a change of their energies."""
+    weights = torch.softmax(part.weights.clamp(min=1e-300).log() - change / kt, dim=0)
+    effective = float(1.0 / weights.square().sum() / part.n_frames)
+    return replace(part, weights=weights, effective=effective, energies=part.energies + change)
