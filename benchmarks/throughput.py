@@ -96,7 +96,7 @@ def has(python: Path, name: str) -> bool:
 
 
 def expected_peak(table: Table, label: str, n_atoms: int) -> float:
-    """Bytes that a side will need at a size, from its smaller ones; 0 if there are none."""
+    """Bytes that a process of a side will need, from smaller sizes; 0 if there are none."""
     known = [(n, taken(rounds)[0].peak) for (n, name), rounds in table.items()
              if name == label and n < n_atoms and taken(rounds)]  # fmt: skip
     if len(known) < 2:
@@ -130,7 +130,7 @@ def measure(
         for _ in range(options.rounds[min(k, len(options.rounds) - 1)]):
             for side in (side for side in sides if side.label not in failed):
                 line: Rounds = table.setdefault((sample.n_atoms, side.label), [])
-                needed = expected_peak(table, side.label, sample.n_atoms)
+                needed = side.ranks * expected_peak(table, side.label, sample.n_atoms)
                 try:
                     if needed > IN_MEMORY * free_memory():
                         raise CannotMeasure(f"would need about {needed / 1e9:.0f} GB")
