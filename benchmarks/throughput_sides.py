@@ -213,5 +213,5 @@ def launch(command: Sequence[str], folder: Path, limit: float) -> dict[str, Any]
             raise CannotMeasure(f"was not done after {limit:.0f} s") from reason
         raise
     if code:
-        raise CannotMeasure(f"ended with status {code}:\n{failure(screen.read_text())}")
+        raise CannotMeasure(f"ended with status {code}:\n{failure(screen.read_text(), 3)}")
     return json.loads(used.read_text())
