@@ -11,6 +11,7 @@ import torch
 from ocvf_lmp.allocator import keep_memory
 from ocvf_lmp.analysis.identifiability import UNASKED, shifts
 from ocvf_lmp.analysis.runfolder import read_run
+from ocvf_lmp.build.runs import RUNS
 from ocvf_lmp.build.trainer import build_team, build_trainer, thread_count
 from ocvf_lmp.commands.console import TrainingView, console, table
 from ocvf_lmp.config.file import load_config
@@ -22,8 +23,6 @@ from ocvf_lmp.fit.ranks import Ranks
 from ocvf_lmp.fit.train import Trainer
 from ocvf_lmp.lock import alone_in
 from ocvf_lmp.mpi import abort, communicator
-
-RUNS = Path("runs")
 
 DELTA_ONLY = (LammpsPriorConfig, ChgnetPriorConfig, CalculatorPriorConfig)
 """Priors that a model file cannot hold."""
