@@ -1,3 +1,5 @@
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,15 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("the development data are not at hand (a folder `shared` beside the clone)")
     return folder
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    """The modules of data/world, imported as its scripts import each other."""
+    folder = str(ROOT / "data" / "world")
+    sys.path.insert(0, folder)
+    try:
+        names = ("world_frames", "world_curves", "measure")
+        yield {name: importlib.import_module(name) for name in names}
+    finally:
+        sys.path.remove(folder)

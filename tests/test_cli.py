@@ -61,6 +61,13 @@ def test_a_typo_and_a_negative_value_are_both_named(tmp_path, root, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def test_too_few_frames_are_refused_before_anything_is_run_or_written(tmp_path, root, capsys):
+    path = changed(tmp_path, root, training=TINY | {"sampling": 79})
+    message = fails(capsys, "train", path, "--run", tmp_path / "run")
+    assert "training.sampling to at least 80" in message
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_missing_gr_file(tmp_path, root, capsys):
     path = changed(tmp_path, root, states=with_target(root, pdf="nowhere.gr"))
     assert "nowhere.gr" in fails(capsys, "train", path, "--run", tmp_path / "run")

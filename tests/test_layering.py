@@ -8,7 +8,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "python" / "ocvf_lmp"
 
 LAYERS = {
-    "units": 0, "errors": 0, "arrays": 0, "seeding": 0, "files": 0, "mpi": 0, "allocator": 0,
+    "units": 0, "errors": 0, "arrays": 0, "seeding": 0,
+    "files": 0, "lock": 0, "mpi": 0, "allocator": 0,
     "system": 1, "potential": 2, "md": 3, "observables": 4,
     "fit": 5, "lammps": 5, "analysis": 5,
     "config": 6, "build": 7, "commands": 8, "cli": 9, "__main__": 10,

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from ocvf_lmp.lock import LOCK, alone_in
+
 BIN = Path(sys.executable).parent
 CONFIG = """
 name: tiny
@@ -114,6 +116,15 @@ def test_a_wrong_configuration_is_reported_once(config, tmp_path):
     done = train(path, tmp_path / "run", 2)
     assert done.returncode != 0
     assert done.stderr.count("error:") == 1
+
+
+def test_all_ranks_leave_a_folder_that_another_process_works_in(config, tmp_path):
+    path = config()
+    with alone_in(tmp_path / "run"):
+        done = train(path, tmp_path / "run", 2)
+        assert done.returncode != 0
+        assert done.stderr.count(f"found process {os.getpid()}") == 1
+        assert [p.name for p in (tmp_path / "run").iterdir()] == [LOCK]
 
 
 def test_a_rank_that_cannot_write_ends_the_others(config, tmp_path):

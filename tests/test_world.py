@@ -1,9 +1,7 @@
 """The synthetic experiment in data/world: labelled, consistent with itself, physically right."""
 
-import importlib
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +25,6 @@ def folder():
 @pytest.fixture(scope="module")
 def world(folder):
     return yaml.safe_load((folder / "world.yaml").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def scripts(folder):
-    """The modules of data/world, imported as its scripts import each other."""
-    sys.path.insert(0, str(folder))
-    try:
-        names = ("world_frames", "world_curves", "measure")
-        yield {name: importlib.import_module(name) for name in names}
-    finally:
-        sys.path.remove(str(folder))
 
 
 def curve(folder, radiation, temperature):

@@ -1,7 +1,6 @@
 """The scripts in data/world that turn frames into the synthetic experiment."""
 
 import gzip
-import importlib
 import re
 import subprocess
 import sys
@@ -17,17 +16,6 @@ from ocvf_lmp.observables.rdf import PartialGrid, partials
 @pytest.fixture(scope="module")
 def folder(request):
     return request.config.rootpath / "data" / "world"
-
-
-@pytest.fixture(scope="module")
-def scripts(folder):
-    """The modules of data/world, imported as its scripts import each other."""
-    sys.path.insert(0, str(folder))
-    try:
-        names = ("world_frames", "world_curves", "measure")
-        yield {name: importlib.import_module(name) for name in names}
-    finally:
-        sys.path.remove(str(folder))
 
 
 def small_frame(seed=0):

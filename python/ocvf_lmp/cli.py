@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ocvf_lmp import __version__
+from ocvf_lmp.build.runs import RUNS
 from ocvf_lmp.errors import OcvfError
 from ocvf_lmp.mpi import is_first_rank
 
 DEFAULT_CONFIG = Path("inputs/bto.yaml")
-RUNS = Path("runs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

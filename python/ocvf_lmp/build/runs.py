@@ -4,8 +4,11 @@ from pathlib import Path
 
 from ocvf_lmp.errors import InputError
 
+RUNS = Path("runs")
+"""Where run folders lie unless the command line says otherwise."""
 
-def newest_run(root: Path) -> Path:
+
+def newest_run(root: Path = RUNS) -> Path:
     """The run folder under `root` that was written to last.
 
     Raises:

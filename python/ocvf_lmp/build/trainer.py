@@ -39,13 +39,12 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
         ModelFileError: the prior's file is wrong.
         LammpsError: LAMMPS is to sample, and there is none.
     """
+    plan = _plan(config)
     prior = build_prior(config.prior)
     structure = build_structure(config, prior.symbols)
     states = [build_state(config, state, structure) for state in config.states]
     corrections = build_corrections(config, prior.symbols, states)
     engine = build_engine(config, prior)
-    if writes:
-        _claim_folder(config, folder)
     provenance = {
         "ocvf_lmp": __version__,
         "torch": torch.__version__,
@@ -58,8 +57,10 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     }
     shared = config.training.correction == "shared"
     logbook = Logbook(folder, provenance, shared, writes)
-    plan = _plan(config)
-    return Trainer(Experiment(prior.potential, corrections, states, plan, logbook, engine))
+    experiment = Experiment(prior.potential, corrections, states, plan, logbook, engine)
+    if writes:
+        _claim_folder(config, folder)
+    return Trainer(experiment)
 
 
 def thread_count(config: ExperimentConfig) -> int:

@@ -108,6 +108,10 @@ class TrainingView:
             f"  a b c {a:.3f} {b:.3f} {c:.3f} Å{verdict}"
         )
 
+    def remark(self, state: str, text: str) -> None:
+        """Prints it."""
+        console.print(f"note: {state}: {text}")
+
 
 def _reach(record: WindowRecord) -> str:
     """How far the gradient's estimator can be trusted."""

@@ -1,15 +1,12 @@
 """``ocvf-lmp export``: the model file that LAMMPS loads."""
 
 import argparse
-from pathlib import Path
 
 from ocvf_lmp.build.runs import newest_run, trained_potential
 from ocvf_lmp.commands.console import console
 from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.weights import load_potential
-
-RUNS = Path("runs")
 
 
 def export(options: argparse.Namespace) -> int:
@@ -18,7 +15,7 @@ def export(options: argparse.Namespace) -> int:
     if options.potential is not None:
         source = options.potential
     else:
-        run = options.folder or newest_run(RUNS)
+        run = options.folder or newest_run()
         source, temperature = trained_potential(run, options.temperature)
     potential, provenance = load_potential(source)
     experts = experts_of(potential)

@@ -18,6 +18,7 @@ from ocvf_lmp.fit.frames import (
 )
 from ocvf_lmp.fit.matching import Errors, Tolerances, errors
 from ocvf_lmp.fit.pretrain import EpochRecord, Pretrainer, Schedule, absorb_references
+from ocvf_lmp.lock import alone_in
 from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.composite import Sum
 from ocvf_lmp.potential.dimenet import DimeNet
@@ -29,6 +30,11 @@ from ocvf_lmp.seeding import stream
 def pretrain(options: argparse.Namespace) -> int:
     """Trains a prior, prints and plots its errors, and writes ``potential.pt``."""
     torch.set_num_threads(1)
+    with alone_in(options.out):
+        return _pretrain(options)
+
+
+def _pretrain(options: argparse.Namespace) -> int:
     symbols = tuple(options.symbols or _species_of(options.data[0]))
     size = DimeNetSize(cutoff=options.cutoff, n_features=options.features)
     frames = read_frames(options.data, symbols, size.cutoff)
@@ -40,7 +46,6 @@ def pretrain(options: argparse.Namespace) -> int:
         seed=options.seed,
         dtype=getattr(torch, options.precision),
     )
-    options.out.mkdir(parents=True, exist_ok=True)
     trainer = Pretrainer(
         DimeNet(symbols, size, stream(options.seed, "weights")),
         parts[0],

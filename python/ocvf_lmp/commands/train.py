@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from ocvf_lmp.allocator import keep_memory
 from ocvf_lmp.analysis.identifiability import UNASKED, shifts
 from ocvf_lmp.analysis.runfolder import read_run
+from ocvf_lmp.build.runs import RUNS
 from ocvf_lmp.build.trainer import build_team, build_trainer, thread_count
 from ocvf_lmp.commands.console import TrainingView, console, table
 from ocvf_lmp.config.file import load_config
@@ -19,9 +21,8 @@ from ocvf_lmp.errors import OcvfError
 from ocvf_lmp.fit.logbook import forget_run
 from ocvf_lmp.fit.ranks import Ranks
 from ocvf_lmp.fit.train import Trainer
+from ocvf_lmp.lock import alone_in
 from ocvf_lmp.mpi import abort, communicator
-
-RUNS = Path("runs")
 
 DELTA_ONLY = (LammpsPriorConfig, ChgnetPriorConfig, CalculatorPriorConfig)
 """Priors that a model file cannot hold."""
@@ -56,7 +57,11 @@ def train(options: argparse.Namespace) -> int:
 
 
 def _run(config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | None) -> None:
-    trainer = _begin(config, folder, fresh, ranks)
+    with ExitStack() as claims:
+        _train(config, folder, _begin(config, folder, fresh, ranks, claims), ranks)
+
+
+def _train(config: ExperimentConfig, folder: Path, trainer: Trainer, ranks: Ranks | None) -> None:
     resumed = f", resuming after epoch {trainer.epoch}" if trainer.epoch else ""
     console.print(
         f"training {config.training.correction} correction of {_prior_name(config)} at"
@@ -79,18 +84,24 @@ def _prior_name(config: ExperimentConfig) -> str:
     return Path(str(first).splitlines()[0]).name
 
 
-def _begin(config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | None) -> Trainer:
-    """The trainer; of several ranks, the first alone touches what all share."""
+def _begin(
+    config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | None, claims: ExitStack
+) -> Trainer:
+    """The trainer; of several ranks, the first alone touches what all share.
 
-    def forget() -> None:
-        if fresh and folder.is_dir():
+    The run folder is this run's until `claims` are given up.
+    """
+
+    def claim() -> None:
+        claims.enter_context(alone_in(folder))
+        if fresh:
             forget_run(folder)
 
     if ranks is None:
-        forget()
+        claim()
         return build_trainer(config, folder)
     first, made = ranks.world.Get_rank() == 0, []
-    ranks.together(lambda: forget() if first else None)
+    ranks.together(lambda: claim() if first else None)
     ranks.together(lambda: made.append(build_trainer(config, folder, first)))
     return made[0]
 

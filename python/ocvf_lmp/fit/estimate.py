@@ -19,6 +19,7 @@ class GradientEstimate:
         seconds: that it took.
         refusal: why the gradient must not be used; empty if it may.
         notes: what the estimator knows of itself, by name, for the log.
+        remark: what should be known of the gradient though it may be used; empty if nothing.
     """
 
     loss: float
@@ -28,6 +29,7 @@ class GradientEstimate:
     seconds: float
     refusal: str = ""
     notes: dict[str, float] = field(default_factory=dict)
+    remark: str = ""
 
     @property
     def norm(self) -> float:

@@ -28,7 +28,7 @@ from ocvf_lmp.md.adjoint import adjoint_gradient
 from ocvf_lmp.md.diagnosis import Diagnosis
 from ocvf_lmp.md.engine import Frame
 from ocvf_lmp.md.horizon import Horizon
-from ocvf_lmp.md.lyapunov import largest_exponent
+from ocvf_lmp.md.lyapunov import Lyapunov, largest_exponent
 from ocvf_lmp.seeding import normal, stream
 
 
@@ -86,8 +86,9 @@ class Window:
         }
         diagnosis = Diagnosis(worst, site.relaxation)
         refusal = "" if trusted else diagnosis.refusal
+        remark = str(diagnosis) if diagnosis.empty and not refusal else ""
         seconds = sum(s.seconds for s in shares)
-        return GradientEstimate(loss, gradients, errors, means, seconds, refusal, notes)
+        return GradientEstimate(loss, gradients, errors, means, seconds, refusal, notes, remark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +142,15 @@ def by_adjoint(
 ) -> Window:
     """One window of dynamics and the way back through it.
 
-    After a window beyond the horizon, the next one is shorter.
+    The first one is cut to what the exponent of a run before it allows; after a window beyond the
+    horizon, the next one is shorter.
     """
-    start, window, plan = time.perf_counter(), run.window, experiment.plan
+    start, plan, timestep = time.perf_counter(), experiment.plan, site.point.params.timestep
     if run.lyapunov is None and plan.horizon:
-        _measure_horizon(site, run, plan)
+        run.lyapunov = _measured_exponent(site, run, plan)
+        planned = Horizon.of_exponent(run.lyapunov, run.window * timestep)
+        run.adapt_window(planned, plan, timestep)
+    window = run.window
     site.objective.forget()
     with progress.task(name, window):
         result = adjoint_gradient(
@@ -155,20 +160,21 @@ def by_adjoint(
         )  # fmt: skip
     run.state = result.final_state
     run.steps += window
-    run.adapt_window(result.horizon, plan, site.point.params.timestep)
+    run.adapt_window(result.horizon, plan, timestep)
     gradients = {k.removeprefix(site.model.CORRECTION): v for k, v in result.gradients.items()}
     return Window(
         result.loss, result.observables, gradients, result.horizon, time.perf_counter() - start
     )
 
 
-def _measure_horizon(site: Site, run: Run, plan: TrainingPlan) -> None:
+def _measured_exponent(site: Site, run: Run, plan: TrainingPlan) -> Lyapunov:
     """How fast trajectories part; the run goes on from there."""
     noise = normal((site.objective.n_atoms, 3), stream(plan.seed, f"shadow/{run.number}"))
-    run.lyapunov, run.state = largest_exponent(
+    found, run.state = largest_exponent(
         site.model, site.objective.species, run.state, site.point.params, plan.horizon, noise
     )
     run.steps += plan.horizon
+    return found
 
 
 def by_fluctuations(

@@ -28,8 +28,8 @@ class Experiment:
         engine: who runs the dynamics.
 
     Raises:
-        InputError: a state without a correction, two of the same name, nothing to train on, or a
-            target that the estimator cannot see.
+        InputError: a state without a correction, two of the same name, nothing to train on, a
+            target that the estimator cannot see, or too short looks at states that are held out.
     """
 
     prior: nn.Module
@@ -50,6 +50,8 @@ class Experiment:
             raise InputError(
                 "expected at least one state to train on, found every one held out; train on one"
             )
+        if any(point.held_out for point in self.states):
+            self.plan.check_validation()
         if self.plan.estimator == "adjoint":
             self._check_for_adjoint()
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.objective import NamedTarget
+from ocvf_lmp.fit.reweight import blocks_of_a_run
+from ocvf_lmp.fit.sampling import N_BLOCKS
+from ocvf_lmp.md.lyapunov import LEAST_STRETCHES, STRETCH
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.system.structure import Structure
 
@@ -138,3 +141,34 @@ class TrainingPlan:
                 f"expected a memory from 0 to below 1, found {self.memory}; 0 takes the newest"
                 " window alone, 0.8 to 0.95 less noise"
             )
+        _check_frames(self.evaluation, self.evaluate_every, "evaluation", N_BLOCKS)
+        if not adjoint:
+            needed = blocks_of_a_run(self.replicas)[1]
+            _check_frames(self.sampling, self.sample_every, "sampling", needed)
+        elif 0 < self.horizon < LEAST_STRETCHES * STRETCH:
+            raise InputError(
+                f"expected a training.horizon of at least {LEAST_STRETCHES * STRETCH} steps to see"
+                f" how fast trajectories part, found {self.horizon}; lengthen it, or set it to 0"
+            )
+
+    def check_validation(self) -> None:
+        """Checks what only a plan with states that are held out has to fulfil.
+
+        Raises:
+            InputError: the looks at them have too few frames.
+        """
+        if self.validate_every:
+            _check_frames(self.validation, self.evaluate_every, "validation", N_BLOCKS)
+
+
+def _check_frames(steps: int, every: int, name: str, needed: int) -> None:
+    """Refuses runs with fewer frames than their averages or errors are made of."""
+    if steps // every >= needed:
+        return
+    interval = "sample_every" if name == "sampling" else "evaluate_every"
+    often = f", or training.{interval} to at most {steps // needed}" if steps >= needed else ""
+    raise InputError(
+        f"expected at least {needed} frames in a run of training.{name}, from whose parts errors"
+        f" are estimated, found {steps // every} ({steps} steps, one frame every {every}); raise"
+        f" training.{name} to at least {needed * every}{often}"
+    )

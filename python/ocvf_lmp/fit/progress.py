@@ -67,6 +67,10 @@ class Progress(Protocol):
         """A window was run."""
         ...
 
+    def remark(self, state: str, text: str) -> None:
+        """What is worth saying once of a state's gradients."""
+        ...
+
 
 class Silent:
     """Progress that nobody watches."""
@@ -81,4 +85,7 @@ class Silent:
         """Does nothing."""
 
     def window(self, record: WindowRecord) -> None:
+        """Does nothing."""
+
+    def remark(self, state: str, text: str) -> None:
         """Does nothing."""

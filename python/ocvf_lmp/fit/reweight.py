@@ -28,13 +28,22 @@ from ocvf_lmp.md.adjoint import Loss
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.units import KB
 
+N_BLOCKS = 8
+"""Consecutive parts that all runs of a state together are cut into for the jackknife."""
+
+
+def blocks_of_a_run(n_runs: int, n_blocks: int = N_BLOCKS) -> tuple[int, int]:
+    """Number of blocks that each of several runs is cut into, and of frames that they need."""
+    blocks = max(-(-n_blocks // n_runs), 2 if n_runs == 1 else 1)
+    return blocks, 2 * blocks
+
 
 def pooled_gradient(
     parts: Sequence[Fluctuations],
     temperature: float,
     loss: Loss,
     *,
-    n_blocks: int = 8,
+    n_blocks: int = N_BLOCKS,
     min_effective: float = 0.9,
     entropy_weight: float = 0.0,
 ) -> GradientEstimate:
@@ -57,11 +66,11 @@ def pooled_gradient(
         InputError: fewer than two frames a block.
     """
     start = time.perf_counter()
-    blocks = max(-(-n_blocks // len(parts)), 2 if len(parts) == 1 else 1)
+    blocks, needed = blocks_of_a_run(len(parts), n_blocks)
     n_frames = min(part.n_frames for part in parts)
-    if n_frames < 2 * blocks:
+    if n_frames < needed:
         raise InputError(
-            f"expected at least {2 * blocks} frames for {blocks} blocks, found {n_frames};"
+            f"expected at least {needed} frames for {blocks} blocks, found {n_frames};"
             " sample longer or more often"
         )
     take = _Taking(loss, temperature, entropy_weight)
@@ -101,7 +110,7 @@ def reweighted_gradient(
     temperature: float,
     loss: Loss,
     *,
-    n_blocks: int = 8,
+    n_blocks: int = N_BLOCKS,
     min_effective: float = 0.9,
 ) -> GradientEstimate:
     """Gradient of a loss of averages over one run: `fluctuations` and `pooled_gradient`.

@@ -51,11 +51,11 @@ class Run:
     lyapunov: Lyapunov | None = None
 
     def adapt_window(self, horizon: Horizon, plan: TrainingPlan, timestep: float) -> None:
-        """Shortens the next window to what the horizon allows, or lets it grow back."""
+        """Shortens the next window to what the horizon allows, or lets it grow back to that."""
+        usable = int(min(horizon.usable / timestep, plan.window))
         if horizon.trusted:
-            self.window = min(plan.window, math.ceil(1.1 * self.window))
+            self.window = max(self.window, min(usable, math.ceil(1.1 * self.window)))
             return
-        usable = int(horizon.usable / timestep)
         shorter = max(plan.min_window, min(usable, self.window - plan.sample_every))
         self.window = max(shorter // plan.sample_every, 1) * plan.sample_every
 

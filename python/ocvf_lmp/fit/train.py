@@ -44,6 +44,7 @@ class Trainer:
         self.replay = Replay(experiment, self.trained)
         self.validation = Validation(experiment)
         self.epoch, self.refused = 0, 0
+        self.remarked: set[str] = set()
         content = self.logbook.resume()
         if content is not None:
             self._restore(content)
@@ -125,10 +126,16 @@ class Trainer:
             rate = self.optimiser.rate(self.epoch)
             records.append(window_record(site, estimate, self.epoch + 1, rate))
             self.progress.window(records[-1])
+            self._remark(site.point.name, estimate)
             if not estimate.refusal:
                 found.append((site, self.replay.added(site, estimate), shares))
         self._step(found, records)
         return records
+
+    def _remark(self, state: str, estimate: GradientEstimate) -> None:
+        if estimate.remark and state not in self.remarked:
+            self.remarked.add(state)
+            self.progress.remark(state, estimate.remark)
 
     def _pool(self, site: Site, estimate: GradientEstimate) -> None:
         """Takes over the averages; a run whose gradient was noise is longer next time."""

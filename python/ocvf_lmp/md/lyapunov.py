@@ -26,6 +26,13 @@ _SETTLING = 0.25
 """Share of the stretches that is left out: the shadow has to turn to the fastest direction."""
 
 
+LEAST_STRETCHES = 8
+"""Fewer tell no exponent."""
+
+STRETCH = 10
+"""Steps between the times at which the shadow is drawn back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lyapunov:
     """Largest Lyapunov exponent.
@@ -115,12 +122,12 @@ class Shadow:
         """The exponent so far, without the first quarter of the stretches.
 
         Raises:
-            InputError: fewer than eight stretches.
+            InputError: fewer than `LEAST_STRETCHES`.
         """
-        if len(self.stretches) < 8:
+        if len(self.stretches) < LEAST_STRETCHES:
             raise InputError(
-                f"expected at least 8 stretches of the shadow, found {len(self.stretches)};"
-                " lengthen the run or call it more often"
+                f"expected at least {LEAST_STRETCHES} stretches of the shadow, found"
+                f" {len(self.stretches)}; lengthen the run or call it more often"
             )
         first = int(_SETTLING * len(self.stretches))
         stretch = torch.tensor(self.stretches[first:], dtype=torch.float64)
@@ -158,7 +165,7 @@ def largest_exponent(
     params: NptParameters,
     n_steps: int,
     noise: Positions,
-    every: int = 10,
+    every: int = STRETCH,
 ) -> tuple[Lyapunov, NptState]:
     """Measures the largest Lyapunov exponent on a run of its own.
 
