@@ -19,9 +19,9 @@ shows.
 The whole experiment is repeated from the start, with another measurement (frames, noise), other
 seeds of the training and other runs. RESULT QUANTITY_error_MODEL is the mean of a model's values
 less the truth's; _se is the standard error of that, from the scatter of the repetitions (it holds
-the data's errors, the training's noise and the sampling) and of the truth's runs; _z is their
-ratio; _spread is the standard deviation of one repetition. `--quick` has one repetition: _se is
-then that of sampling alone, from independent runs.
+the data's errors, the training's noise and the sampling), or from that of all runs where the few
+repetitions scatter less by chance, and from the truth's runs; _z is their ratio; _spread is the
+standard deviation of one repetition. `--quick` has one repetition: sampling errors alone.
 
 - volume_STATE, Å³ an atom;
 - heating: mean potential energy of hot less that of cold, meV an atom; energy: that of trained;
@@ -236,12 +236,13 @@ def _error(values: np.ndarray) -> float:
 def compare(model: str, found: list[Found], truth: Found) -> None:
     """Prints what the repetitions say of a model."""
     each = [figures(x, truth) for x in found]
-    of_truth, of_first = errors(truth), errors(found[0])
+    of_truth, of_runs = errors(truth), [errors(x) for x in found]
     for name in each[0]:
         values = np.array([x[name] for x in each])
         unit = "A3" if name.startswith("volume") else "meV"
-        spread = float(values.std(ddof=1)) if len(values) > 1 else of_first[name]
-        se = float(np.hypot(spread / len(values) ** 0.5, of_truth[name]))
+        sampling = float(np.sqrt(np.mean([x[name] ** 2 for x in of_runs])))
+        spread = float(values.std(ddof=1)) if len(values) > 1 else sampling
+        se = float(np.hypot(max(spread, sampling) / len(values) ** 0.5, of_truth[name]))
         print(f"RESULT {name}_error_{model} {values.mean():.4g} {unit}")
         if se > 0:
             print(f"RESULT {name}_error_{model}_se {se:.2g} {unit}")
