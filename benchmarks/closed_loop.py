@@ -48,6 +48,8 @@ import numpy as np
 import torch
 import yaml
 
+from ocvf_lmp.fit.gr_file import read_gr
+
 TRAINED = argon.State(120.0, 500.0)
 STATES = {
     "trained": TRAINED,
@@ -96,7 +98,7 @@ FULL = Size(
     truth=(8, 60_000),
     models=(3, 5000),
     cevm={"epochs": 10, "sampling": 6000, "min_effective": 0.3, "evaluation": 4000},
-    network={"epochs": 12, "sampling": 6000, "min_effective": 0.3, "evaluation": 4000,
+    network={"epochs": 9, "sampling": 6000, "min_effective": 0.3, "evaluation": 4000,
              "step": "gauss-newton"},
     correction=CORRECTION | {"n_blocks": 1},
 )  # fmt: skip
@@ -113,8 +115,14 @@ QUICK = Size(
 )  # fmt: skip
 
 
-def configuration(ansatz: str, size: Size, seed: int) -> dict:
-    """What a user would write: the prior is a pair style, the target is one file."""
+def configuration(ansatz: str, size: Size, seed: int, density: float) -> dict:
+    """What a user would write: the prior is a pair style, the target is one file.
+
+    The rigid ansatz takes the density (atoms/Å³) from the file's header by itself; the network is
+    told the cell that follows from it.
+    """
+    edge = (4 * CELLS**3 / density) ** (1 / 3)
+    cell = {"lattice": [edge] * 3, "length_error": 0.01, "source": "density in argon.gr"}
     options = size.cevm if ansatz == "cevm" else size.network
     every = {"sample_every": 20, "evaluate_every": 20, "window": 20}
     target = {"pdf": "argon.gr", "r_range": list(argon.R_RANGE), "metric": "chi2"}
@@ -134,7 +142,8 @@ def configuration(ansatz: str, size: Size, seed: int) -> dict:
             "ansatz": ansatz, "estimator": "reweight", "equilibration": 1000, "relaxation": 500,
         } | every | options,
         "states": [
-            {"temperature": TRAINED.temperature, "pressure": TRAINED.pressure, "targets": [target]}
+            {"temperature": TRAINED.temperature, "pressure": TRAINED.pressure,
+             "targets": [target] if ansatz == "cevm" else [target, cell]}
         ],
     }  # fmt: skip
 
@@ -147,7 +156,10 @@ def command(*words: str | Path) -> None:
 def train(ansatz: str, size: Size, folder: Path, seed: int) -> tuple[argon.Model, float]:
     """A model that `ocvf-lmp train` and `ocvf-lmp export` have made, and its relative entropy."""
     config, run, model = (folder / f"{ansatz}{end}" for end in (".yaml", "", ".pt"))
-    config.write_text(yaml.safe_dump(configuration(ansatz, size, seed), sort_keys=False))
+    density = read_gr(folder / "argon.gr").density
+    assert density is not None
+    content = configuration(ansatz, size, seed, density)
+    config.write_text(yaml.safe_dump(content, sort_keys=False))
     command("train", config, "--run", run)
     command("export", model, "--run", run, "--delta-only")
     (scores,) = json.loads((run / "evaluation.json").read_text())["after"].values()
