@@ -13,8 +13,8 @@ minimum of
 Gauss and Newton's, damped in the natural metric of ensembles (Amari 1998) instead of the
 parameters'. How much damping the frames need, they are asked: the step from one half of the time is
 tried on the other half, whose averages after it are known by reweighting, and the μ with the best
-losses is taken. A step that follows the noise of its frames fails on the others. The step is then
-cut until enough frames count.
+losses is taken. A step that follows the noise of its frames fails on the others; the step is
+shortened to the share of its gain that the others confirm, and until enough frames count.
 
 There are more parameters than frames, so all is done in the space of the frames' energies.
 """
@@ -107,18 +107,28 @@ def best_step(group: Sequence[StateFrames], min_effective: float) -> tuple[Tenso
     """
     halves = [[data.half(odd) for data in group] for odd in (0, 1)]
     with torch.no_grad():
-        totals, untouched = torch.zeros(len(DAMPINGS), dtype=torch.float64), 0.0
+        # losses before and after the steps of each damping, on the other half and on their own
+        before = sum(_loss(half) for half in halves)
+        others = torch.zeros(len(DAMPINGS), dtype=torch.float64)
+        own = torch.zeros_like(others)
         for made, tried in (halves, halves[::-1]):
-            untouched += sum(data.loss_after(torch.zeros_like(data.gradient)) for data in tried)
             for number, step in enumerate(_steps(made)):
-                length = _longest(made, step, min_effective)
-                totals[number] += sum(data.loss_after(length * step) for data in tried)
-        best = int(totals.argmin())
+                change = _longest(made, step, min_effective) * step
+                others[number] += _loss(tried, change)
+                own[number] += _loss(made, change)
+        best = int(others.argmin())
         chosen = _steps(group)[best]
-        gain = 1.0 - float(totals[best]) / max(untouched, 1e-300)
+        gain = 1.0 - float(others[best]) / max(before, 1e-300)
         if not gain > 0.0:
             return torch.zeros_like(chosen), 0.0
-        return _longest(group, chosen, min_effective) * chosen, gain
+        # what the steps gain on their own half alone is noise, and so is that part of the step
+        signal = min(1.0, (before - float(others[best])) / max(before - float(own[best]), 1e-300))
+        return signal * _longest(group, chosen, min_effective) * chosen, gain
+
+
+def _loss(group: Sequence[StateFrames], change: Tensor | float = 0.0) -> float:
+    """Loss of all states at averages of the frames reweighted to a change."""
+    return sum(data.loss_after(torch.zeros_like(data.gradient) + change) for data in group)
 
 
 def _steps(group: Sequence[StateFrames]) -> list[Tensor]:
