@@ -36,10 +36,9 @@ def data(x: torch.Tensor, target: torch.Tensor, scale, weight=1.0):
     )
     point = SimpleNamespace(params=SimpleNamespace(temperature=300.0), weight=weight, name="300K")
     site = SimpleNamespace(objective=objective, point=point)
-    whole = StateFrames(site, [part], torch.zeros(3), ("theta",))  # pyright: ignore
     slope = 2.0 * scale**2 * (x.mean(dim=0) - target)
     gradient = -((x - x.mean(dim=0)).T @ (x - x.mean(dim=0)) / (len(x) - 1)) @ slope
-    return StateFrames(site, [part], gradient, whole.names)  # pyright: ignore
+    return StateFrames(site, [part], [KT * x], gradient, ("theta",))  # pyright: ignore
 
 
 def test_one_step_finds_the_answer_of_a_badly_conditioned_loss():

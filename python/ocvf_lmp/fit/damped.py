@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ocvf_lmp.fit.fluctuations import Fluctuations, averages
+from ocvf_lmp.fit.fluctuations import Fluctuations, Move, averages, longest_step, moved, without
 from ocvf_lmp.fit.reweight import coefficients, loss_and_slopes
 from ocvf_lmp.fit.site import Site
 from ocvf_lmp.units import KB
@@ -50,18 +50,20 @@ class StateFrames:
     Attributes:
         site: the state.
         parts: frames of its runs.
+        slopes: ∂U/∂θ of each run's frames, (frames, parameters).
         gradient: of its loss with everything that is added to it, all parameters one after another.
         names: of the parameters, in this order.
     """
 
     site: Site
     parts: Sequence[Fluctuations]
+    slopes: Sequence[Tensor]
     gradient: Tensor
     names: tuple[str, ...]
 
     @property
     def kt(self) -> float:
-        """EV."""
+        """Thermal energy, eV."""
         return KB * self.site.point.params.temperature
 
     @property
@@ -69,29 +71,27 @@ class StateFrames:
         """Of the state's loss."""
         return self.site.point.weight
 
-    def slopes(self, part: Fluctuations) -> Tensor:
-        """∂U/∂θ of a run's frames, (frames, parameters)."""
-        return torch.cat([part.slopes[name] for name in self.names], dim=1)
-
     def half(self, odd: int) -> "StateFrames":
         """The same with the frames of one half of the time, and the gradient from them."""
         parts = []
         for part in self.parts:
             blocks = torch.arange(part.n_frames) * BLOCKS // part.n_frames
-            kept = torch.where(blocks % 2 == odd, part.weights, 0.0)
-            parts.append(replace(part, weights=kept / kept.sum()))
-        _, slopes = loss_and_slopes(self.site.objective.loss, averages(parts))
+            parts.append(without(part, blocks % 2 != odd))
+        _, of_loss = loss_and_slopes(self.site.objective.loss, averages(parts))
         temperature = self.site.point.params.temperature
         found = [
-            coefficients(p.weights, p.observables, slopes, temperature) @ self.slopes(p)
-            for p in parts
+            coefficients(part.weights, part.observables, of_loss, temperature) @ slopes
+            for part, slopes in zip(parts, self.slopes, strict=True)
         ]
-        return StateFrames(self.site, parts, torch.stack(found).mean(dim=0), self.names)
+        return replace(self, parts=parts, gradient=torch.stack(found).mean(dim=0))
 
     def loss_after(self, change: Tensor) -> float:
         """Loss at averages of the frames with the weights that they have after a change."""
-        moved = [_after(part, self.slopes(part) @ change, self.kt) for part in self.parts]
-        return self.weight * float(self.site.objective.loss(averages(moved)))
+        after = [
+            moved(part, slopes @ change, self.kt)
+            for part, slopes in zip(self.parts, self.slopes, strict=True)
+        ]
+        return self.weight * float(self.site.objective.loss(averages(after)))
 
 
 def best_step(group: Sequence[StateFrames], min_effective: float) -> tuple[Tensor, float]:
@@ -108,7 +108,8 @@ def best_step(group: Sequence[StateFrames], min_effective: float) -> tuple[Tenso
     halves = [[data.half(odd) for data in group] for odd in (0, 1)]
     with torch.no_grad():
         # losses before and after the steps of each damping, on the other half and on their own
-        before = sum(_loss(half) for half in halves)
+        still = torch.zeros_like(group[0].gradient)
+        before = sum(_loss(half, still) for half in halves)
         others = torch.zeros(len(DAMPINGS), dtype=torch.float64)
         own = torch.zeros_like(others)
         for made, tried in (halves, halves[::-1]):
@@ -120,23 +121,22 @@ def best_step(group: Sequence[StateFrames], min_effective: float) -> tuple[Tenso
         chosen = _steps(group)[best]
         gain = 1.0 - float(others[best]) / max(before, 1e-300)
         if not gain > 0.0:
-            return torch.zeros_like(chosen), 0.0
+            return still, 0.0
         # what the steps gain on their own half alone is noise, and so is that part of the step
         signal = min(1.0, (before - float(others[best])) / max(before - float(own[best]), 1e-300))
         return signal * _longest(group, chosen, min_effective) * chosen, gain
 
 
-def _loss(group: Sequence[StateFrames], change: Tensor | float = 0.0) -> float:
+def _loss(group: Sequence[StateFrames], change: Tensor) -> float:
     """Loss of all states at averages of the frames reweighted to a change."""
-    return sum(data.loss_after(torch.zeros_like(data.gradient) + change) for data in group)
+    return sum(data.loss_after(change) for data in group)
 
 
 def _steps(group: Sequence[StateFrames]) -> list[Tensor]:
     """One step for each damping."""
     rows = []  # square root of the weight times βs, centred: KL = ½ |rows δ|²
     for data in group:
-        for part in data.parts:
-            slopes = data.slopes(part)
+        for part, slopes in zip(data.parts, data.slopes, strict=True):
             centred = (slopes - part.weights @ slopes) / data.kt
             rows.append((part.weights / len(data.parts)).sqrt()[:, None] * centred)
     left, strength, right = torch.linalg.svd(torch.cat(rows), full_matrices=False)
@@ -195,11 +195,7 @@ def _response(data: StateFrames, name: str, left: Tensor, basis: Tensor) -> Tens
     for part in data.parts:
         rows = left[first : first + part.n_frames]
         first += part.n_frames
-        values = (
-            part.observables[name].flatten(1)
-            if part.observables[name].dim() > 1
-            else (part.observables[name][:, None])
-        )
+        values = part.observables[name].reshape(part.n_frames, -1)
         centred = values - part.weights @ values
         total = total - ((part.weights / len(data.parts)).sqrt()[:, None] * centred).T @ rows
         if name in part.explicit:
@@ -210,26 +206,16 @@ def _response(data: StateFrames, name: str, left: Tensor, basis: Tensor) -> Tens
 
 
 def _longest(group: Sequence[StateFrames], step: Tensor, limit: float) -> float:
-    """Share of a step, at most 1, after which enough frames of every run still count."""
-    changes = [(data, part, data.slopes(part) @ step) for data in group for part in data.parts]
-    length = 1.0
-    for _ in range(60):
-        if all(
-            _after(part, length * change, data.kt).effective >= limit * _share(part)
-            for data, part, change in changes
-        ):
-            return length
-        length *= 0.8
-    return 0.0
+    """Share of a step, at most 1, after which enough of the frames that count now still do."""
+    return longest_step(
+        [
+            Move(part, slopes @ step, data.kt, limit * _share(part))
+            for data in group
+            for part, slopes in zip(data.parts, data.slopes, strict=True)
+        ]
+    )
 
 
 def _share(part: Fluctuations) -> float:
     """Share of the frames that count now, at most 1."""
     return min(1.0, float(1.0 / part.weights.square().sum() / part.n_frames))
-
-
-def _after(part: Fluctuations, change: Tensor, kt: float) -> Fluctuations:
-    """The frames with their weights after a change of their energies."""
-    weights = torch.softmax(part.weights.clamp(min=1e-300).log() - change / kt, dim=0)
-    effective = float(1.0 / weights.square().sum() / part.n_frames)
-    return replace(part, weights=weights, effective=effective, energies=part.energies + change)

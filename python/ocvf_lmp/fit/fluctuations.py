@@ -1,7 +1,9 @@
 """What the frames of a run tell of an ensemble and its response to parameters."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 
@@ -102,3 +104,57 @@ def averages(parts: Sequence[Fluctuations]) -> dict[str, torch.Tensor]:
         {k: torch.tensordot(p.weights, v, dims=1) for k, v in p.observables.items()} for p in parts
     ]
     return {k: torch.stack([m[k] for m in means]).mean(dim=0) for k in means[0]}
+
+
+def without(part: Fluctuations, frames: torch.Tensor) -> Fluctuations:
+    """A run without some of its frames, whose weights become zero.
+
+    Args:
+        part: the run.
+        frames: their numbers, or a mask, (frames,).
+    """
+    kept = part.weights.clone()
+    kept[frames] = 0.0
+    return replace(part, weights=kept / kept.sum())
+
+
+class Move(NamedTuple):
+    """What a step would do to a run.
+
+    Attributes:
+        part: the run.
+        change: of its frames' energies, eV, (frames,).
+        kt: eV.
+        least: share of the frames that have to count afterwards.
+    """
+
+    part: Fluctuations
+    change: torch.Tensor
+    kt: float
+    least: float
+
+
+def moved(part: Fluctuations, change: torch.Tensor, kt: float) -> Fluctuations:
+    """The same frames after a change of their energies, with the weights that they then have.
+
+    Args:
+        part: the run.
+        change: eV, (frames,).
+        kt: eV.
+    """
+    weights = torch.softmax(part.weights.log() - change / kt, dim=0)
+    effective = float(1.0 / weights.square().sum() / part.n_frames)
+    return replace(part, weights=weights, effective=effective, energies=part.energies + change)
+
+
+def longest_step(moves: Sequence[Move]) -> float:
+    """Share of a step, at most 1, after which enough frames of every run still count."""
+    length = 1.0
+    for _, change, kt, least in moves:  # what it is if changes are normally distributed
+        spread = max(float((change / kt).var()), 1e-300)
+        length = min(length, math.sqrt((1.0 / least - 1.0) / spread))
+    for _ in range(40):
+        if all(moved(m.part, length * m.change, m.kt).effective >= m.least for m in moves):
+            return length
+        length *= 0.7
+    return 0.0

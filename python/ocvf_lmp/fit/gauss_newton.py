@@ -50,8 +50,10 @@ class GaussNewton:
         for site, estimate, shares in found:
             site.restraint(estimate.norm)
             parts = [share.found for share in shares if isinstance(share, Frames)]
+            names = tuple(estimate.gradients)
+            slopes = [torch.cat([part.slopes[name] for name in names], dim=1) for part in parts]
             flat = torch.cat([g.flatten() for g in estimate.gradients.values()])
-            data = StateFrames(site, parts, flat, tuple(estimate.gradients))
+            data = StateFrames(site, parts, slopes, flat, names)
             module = self.experiment.corrections[site.point.name]
             groups.setdefault(id(module), []).append(data)
         for group in groups.values():
@@ -82,12 +84,12 @@ class GaussNewton:
     def _is_as_foreseen(self, data: StateFrames, change: Tensor) -> bool:
         """Whether a network far from linear would not send its ensemble somewhere else."""
         module = self.experiment.corrections[data.site.point.name]
-        for part, run in zip(data.parts, data.site.runs, strict=True):
+        for part, slopes, run in zip(data.parts, data.slopes, data.site.runs, strict=True):
             frames = run.ensemble
             assert frames is not None
             species = data.site.objective.species
             found = energies_of(module, species, frames.positions, frames.cells) - part.energies  # pyright: ignore
-            foreseen = data.slopes(part) @ change
+            foreseen = slopes @ change
             if not float((found - foreseen).std()) <= NONLINEAR * float(foreseen.std()):
                 return False
         return True

@@ -19,7 +19,6 @@ further epochs differ by the noise of their frames alone: from there on their me
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,7 +28,7 @@ from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.descent import Found
 from ocvf_lmp.fit.estimators import Frames
 from ocvf_lmp.fit.experiment import Experiment
-from ocvf_lmp.fit.fluctuations import Fluctuations, averages
+from ocvf_lmp.fit.fluctuations import Fluctuations, Move, averages, longest_step, moved
 from ocvf_lmp.fit.site import Site
 from ocvf_lmp.fit.targets import PdfTarget
 from ocvf_lmp.observables.pdf import envelope
@@ -88,7 +87,9 @@ class Newton:
         for _ in range(MAX_STEPS):
             now = [_at(part, here - start, kt) for part in parts]
             step = newton_step(site, now, here, kt)
-            length = _longest(now, step, kt, limit)
+            length = longest_step(
+                [Move(part, part.slopes[COEFFICIENTS] @ step, kt, limit) for part in now]
+            )
             here = here + length * step
             if length < 1.0 or float(step.norm()) < 1e-3 * float(here.norm()):
                 break
@@ -105,18 +106,6 @@ class Newton:
     def restore(self, saved: dict[str, Any]) -> None:
         """See `Optimiser`."""
         self.reached = dict(saved["reached"])
-
-
-def _longest(parts: Sequence[Fluctuations], step: Tensor, kt: float, limit: float) -> float:
-    """Share of a step, at most 1, after which enough frames of every run still count."""
-    changes = [(part.slopes[COEFFICIENTS] @ step) / kt for part in parts]
-    spread = max(float(change.var()) for change in changes)
-    length = min(1.0, math.sqrt((1.0 / limit - 1.0) / max(spread, 1e-300)))
-    for _ in range(40):
-        if all(_at(part, length * step, kt).effective >= limit for part in parts):
-            return length
-        length *= 0.7
-    return 0.0
 
 
 def newton_step(site: Site, parts: Sequence[Fluctuations], here: Tensor, kt: float) -> Tensor:
@@ -186,7 +175,4 @@ def _covariance(part: Fluctuations) -> Tensor:
 
 def _at(part: Fluctuations, change: Tensor, kt: float) -> Fluctuations:
     """The same frames after a change of the coefficients, to which energies are linear."""
-    shift = part.slopes[COEFFICIENTS] @ change
-    weights = torch.softmax(part.weights.log() - shift / kt, dim=0)
-    effective = float(1.0 / weights.square().sum() / len(weights))
-    return replace(part, weights=weights, effective=effective, energies=part.energies + shift)
+    return moved(part, part.slopes[COEFFICIENTS] @ change, kt)

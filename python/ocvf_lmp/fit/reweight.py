@@ -23,7 +23,7 @@ from ocvf_lmp.arrays import Species
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.ensemble import Ensemble
 from ocvf_lmp.fit.estimate import GradientEstimate
-from ocvf_lmp.fit.fluctuations import Fluctuations, averages, fluctuations, trainable
+from ocvf_lmp.fit.fluctuations import Fluctuations, averages, fluctuations, trainable, without
 from ocvf_lmp.md.adjoint import Loss
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.units import KB
@@ -80,7 +80,7 @@ def pooled_gradient(
         for block in torch.arange(part.n_frames).tensor_split(blocks):
             rest = [*parts[:number], *parts[number + 1 :]]
             if blocks > 1:
-                rest.append(_without(part, block))
+                rest.append(without(part, block))
             leave_out.append(take(rest)[2])
     # a block left out is missed in the average of its own run only
     factor = (len(parts) - 1) / len(parts) if blocks == 1 else (blocks - 1) / blocks
@@ -202,12 +202,6 @@ class _Taking:
             if name in slopes:
                 found = {k: v + slopes[name].flatten() @ rows[k] for k, v in found.items()}
         return found
-
-
-def _without(part: Fluctuations, block: torch.Tensor) -> Fluctuations:
-    kept = part.weights.clone()
-    kept[block] = 0.0
-    return replace(part, weights=kept / kept.sum())
 
 
 def _jackknife(left_out: torch.Tensor, factor: float) -> torch.Tensor:
