@@ -124,9 +124,9 @@ template <class T> void Network<T>::leave(const Edges &edges, T *arrived) const
 template <class T>
 bool Network<T>::forward(const Edges &edges, const T *vector, T *own, T *arrived)
 {
-  if (!longest(edges)) return false;
   for (int64_t first = 0, last; first < edges.number; first = last) {
-    for (last = first; last < edges.number && edges.center[last] == edges.center[first];) ++last;
+    last = edges.next(first);
+    if (!reserve(last - first)) return false;
     choose(edges, vector, first, last);
     messages<false>(edges);
     T *row = own + edges.center[first] * size.features;
@@ -145,10 +145,10 @@ template <class T>
 bool Network<T>::backward(const Edges &edges, const T *vector, const T *own_gradient,
                           const T *arrived_gradient, T *slope)
 {
-  if (!longest(edges)) return false;
   memset(slope, 0, size_t(3 * edges.number) * sizeof(T));
   for (int64_t first = 0, last; first < edges.number; first = last) {
-    for (last = first; last < edges.number && edges.center[last] == edges.center[first];) ++last;
+    last = edges.next(first);
+    if (!reserve(last - first)) return false;
     choose(edges, vector, first, last);
     messages<true>(edges);
     const T *row = own_gradient + edges.center[first] * size.features;

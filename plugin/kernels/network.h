@@ -61,8 +61,7 @@ template <class T> class Network {
   Buffer<T> bracket, bracket_gradient, turned, angular, angular_gradient;
   Buffer<T> mixed, mixed_slope, mixed_gradient, updated, updated_slope, updated_gradient;
 
-  bool reserve(int64_t rows);
-  bool longest(const Edges &edges);
+  bool reserve(int64_t rows);  // for the edges of an atom
   void choose(const Edges &edges, const T *vector, int64_t first, int64_t last);
   void expand();
   template <bool slopes> void messages(const Edges &edges);

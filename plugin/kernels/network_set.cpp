@@ -79,17 +79,6 @@ template <class T> bool Network<T>::reserve(int64_t rows)
   return done && turned.reserve((orders + 1) * a * y);
 }
 
-template <class T> bool Network<T>::longest(const Edges &edges)
-{
-  int64_t most = 1, first = 0;
-  for (int64_t e = 1; e <= edges.number; ++e)
-    if (e == edges.number || edges.center[e] != edges.center[first]) {
-      if (e - first > most) most = e - first;
-      first = e;
-    }
-  return reserve(most);
-}
-
 template class Network<float>;
 template class Network<double>;
 

@@ -6,7 +6,7 @@
 
 namespace OCVF_VARIANT {
 
-template <class T> struct Kernel : Calls {
+template <class T> struct Kernel {
   static void *create(const int64_t *sizes, double cutoff, const double *const *w)
   {
     auto *network = new (std::nothrow) Network<T>();

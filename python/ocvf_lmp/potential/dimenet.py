@@ -20,7 +20,7 @@ from ocvf_lmp.errors import InputError
 from ocvf_lmp.potential import fused
 from ocvf_lmp.potential.angular import SphericalHarmonics
 from ocvf_lmp.potential.blocks import DimeNetSize, InteractionBlock, OutputBlock, angular_sums
-from ocvf_lmp.potential.layout import EdgeTable, tabulate
+from ocvf_lmp.potential.layout import EdgeTable, by_center, tabulate
 from ocvf_lmp.potential.protocol import Exchange
 from ocvf_lmp.potential.radial import BesselBasis
 from ocvf_lmp.system.edges import Edges
@@ -124,12 +124,13 @@ class DimeNet(nn.Module):
         self, edges: Edges, species: Species, exchange: Exchange | None
     ) -> tuple[Tensor, Tensor]:
         """Atoms that have a row, and their energies, from the kernels' sums."""
+        edges = by_center(edges)
         own, arrived = fused.message_sums(self, edges, species)
         if exchange is None:
             atoms = torch.arange(len(species), device=species.device)
         else:
             arrived = exchange.to_owners(arrived) if len(self.blocks) else arrived
-            atoms = fused.centers(edges.center)
+            atoms = torch.unique_consecutive(edges.center)
             own, arrived = own.index_select(0, atoms), arrived.index_select(0, atoms)
         energies = self.outputs[0].energies(own)  # pyright: ignore
         if len(self.blocks):

@@ -10,7 +10,7 @@ was not built, torch does the same by itself.
 import ctypes
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -54,31 +54,29 @@ WEIGHTS = (
 class _Edges(ctypes.Structure):
     _fields_ = (
         ("number", ctypes.c_int64),
-        ("atoms", ctypes.c_int64),
         ("center", ctypes.c_void_p),
         ("neighbor", ctypes.c_void_p),
         ("species", ctypes.c_void_p),
     )
 
 
-@contextmanager
-def torch_alone() -> Iterator[None]:
+def torch_alone() -> AbstractContextManager[None]:
     """Keeps the kernels out: what they are checked against."""
-    token = _allowed.set(False)
-    try:
-        yield
-    finally:
-        _allowed.reset(token)
+    return _meanwhile(_allowed, False)
+
+
+def first_derivatives() -> AbstractContextManager[None]:
+    """Says that nothing inside is differentiated more than once, nor by parameters of networks."""
+    return _meanwhile(_first_order, True)
 
 
 @contextmanager
-def first_derivatives() -> Iterator[None]:
-    """Says that nothing inside is differentiated more than once, nor by parameters of networks."""
-    token = _first_order.set(True)
+def _meanwhile(variable: ContextVar[bool], value: bool) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _first_order.reset(token)
+        variable.reset(token)
 
 
 def applies(network: nn.Module, vector: Tensor) -> bool:
@@ -163,7 +161,7 @@ def _kernel(network: nn.Module, dtype: torch.dtype) -> _Kernel:
 
 @dataclass(frozen=True, slots=True)
 class _Pairs:
-    """Indices of edges, sorted by centre, and the species of the atoms."""
+    """Indices of edges, sorted by centre, and the species of the atoms; contiguous."""
 
     center: Tensor
     neighbor: Tensor
@@ -196,7 +194,7 @@ class _Sums(torch.autograd.Function):
 
 def _call(name: str, kernel: _Kernel, pairs: _Pairs, *arrays: Tensor) -> None:
     indices = (pairs.center, pairs.neighbor, pairs.species)
-    edges = _Edges(len(pairs.center), len(pairs.species), *(index.data_ptr() for index in indices))
+    edges = _Edges(len(pairs.center), *(index.data_ptr() for index in indices))
     call = getattr(kernel.library, name)
     if not call(kernel.handle, ctypes.byref(edges), *(a.data_ptr() for a in arrays)):
         raise MemoryError("no memory for the messages of an atom")
@@ -207,7 +205,8 @@ def message_sums(network: nn.Module, edges: Edges, species: Tensor) -> tuple[Ten
 
     Args:
         network: a `DimeNet`.
-        edges: in any order; those at or beyond the cutoff do not count.
+        edges: in ascending order of their centres (`layout.by_center`); those at or beyond the
+            cutoff do not count.
         species: (atoms,).
 
     Returns:
@@ -215,20 +214,7 @@ def message_sums(network: nn.Module, edges: Edges, species: Tensor) -> tuple[Ten
         the atoms after the block, added at their targets, (atoms, features); each filtered as the
         output block that reads it does.
     """
-    center, neighbor, vector = edges.center, edges.neighbor, edges.vector
-    if not _ascending(center):
-        order = torch.argsort(center, stable=True)
-        center, neighbor, vector = center[order], neighbor[order], vector[order]
-    pairs = _Pairs(center.contiguous(), neighbor.contiguous(), species.contiguous())
-    kernel = _kernel(network, vector.dtype)
+    pairs = _Pairs(edges.center.contiguous(), edges.neighbor.contiguous(), species.contiguous())
+    kernel = _kernel(network, edges.vector.dtype)
     width = network.size.n_features  # pyright: ignore
-    return _Sums.apply(vector.contiguous(), kernel, pairs, width)  # pyright: ignore
-
-
-def centers(center: Tensor) -> Tensor:
-    """Atoms that are the centre of an edge, ascending."""
-    return torch.unique_consecutive(center) if _ascending(center) else torch.unique(center)
-
-
-def _ascending(index: Tensor) -> bool:
-    return bool((index[1:] >= index[:-1]).all())
+    return _Sums.apply(edges.vector.contiguous(), kernel, pairs, width)  # pyright: ignore

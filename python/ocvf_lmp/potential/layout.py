@@ -37,14 +37,9 @@ def tabulate(edges: Edges, n_atoms: int, cutoff: float, all_atoms: bool) -> Edge
         all_atoms: a row for every atom, or only for those that are a centre.
     """
     inside = edges.vector.detach().square().sum(dim=1) < cutoff**2
-    center, neighbor, vector, reverse = _select(edges, inside)
-    if len(center) and bool((center[1:] < center[:-1]).any()):
-        order = torch.argsort(center, stable=True)
-        center, neighbor, vector = center[order], neighbor[order], vector[order]
-        if reverse is not None:
-            rank = torch.empty_like(order)
-            rank[order] = torch.arange(len(order), device=order.device)
-            reverse = rank[reverse[order]]
+    chosen = by_center(_select(edges, inside))
+    center, neighbor, vector = chosen.center, chosen.neighbor, chosen.vector
+    reverse = chosen.reverse
     counts = torch.bincount(center, minlength=n_atoms)
     first = torch.cumsum(counts, 0) - counts
     slots = max(int(counts.max()) if len(counts) else 0, 1)
@@ -66,12 +61,25 @@ def tabulate(edges: Edges, n_atoms: int, cutoff: float, all_atoms: bool) -> Edge
     return EdgeTable(atoms, neighbors.view(len(atoms), slots), table, opposite)
 
 
-def _select(edges: Edges, inside: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+def by_center(edges: Edges) -> Edges:
+    """The edges in ascending order of their centres."""
+    center, reverse = edges.center, edges.reverse
+    if not bool((center[1:] < center[:-1]).any()):
+        return edges
+    order = torch.argsort(center, stable=True)
+    if reverse is not None:
+        rank = torch.empty_like(order)
+        rank[order] = torch.arange(len(order), device=order.device)
+        reverse = rank[reverse[order]]
+    return Edges(center[order], edges.neighbor[order], edges.vector[order], reverse)
+
+
+def _select(edges: Edges, inside: Tensor) -> Edges:
     if bool(inside.all()):
-        return edges.center, edges.neighbor, edges.vector, edges.reverse
+        return edges
     reverse = edges.reverse
     if reverse is not None:
         inside = inside & inside[reverse]  # a pair at the cutoff may be split by round-off
         rank = torch.cumsum(inside.long(), 0) - 1
         reverse = rank[reverse[inside]]
-    return edges.center[inside], edges.neighbor[inside], edges.vector[inside], reverse
+    return Edges(edges.center[inside], edges.neighbor[inside], edges.vector[inside], reverse)
