@@ -44,9 +44,9 @@ from functools import partial
 from pathlib import Path
 
 import argon
-import numpy as np
 import torch
 import yaml
+from closed_loop_figures import Found, compare
 
 from ocvf_lmp.fit.gr_file import read_gr
 
@@ -166,21 +166,6 @@ def train(ansatz: str, size: Size, folder: Path, seed: int) -> tuple[argon.Model
     return argon.Model(ansatz, WRONG.prior, model), scores["relative_entropy"] / (4 * CELLS**3)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What one repetition gives for one model.
-
-    Attributes:
-        runs: by the name of the state.
-        crystals: exact energies, meV an atom.
-        entropy: relative to the prior, nats an atom.
-    """
-
-    runs: dict[str, argon.Sampled]
-    crystals: dict[str, float]
-    entropy: float | None = None
-
-
 def repetition(size: Size, folder: Path, number: int) -> dict[str, Found]:
     """One experiment from its measurement to what the models give; kept in its folder."""
     torch.set_num_threads(1)
@@ -215,60 +200,6 @@ def _kept(path: Path, find: Callable[[], Found]) -> Found:
     if not path.is_file():
         torch.save(find(), path)
     return torch.load(path, weights_only=False)
-
-
-def figures(found: Found, truth: Found) -> dict[str, float]:
-    """A repetition's values less the truth's."""
-    energy = {k: 1e3 * (found.runs[k].energy.mean() - x.energy.mean())
-              for k, x in truth.runs.items()}  # fmt: skip
-    first = "cold" if "cold" in energy else "trained"
-    return (
-        {f"volume_{k}": found.runs[k].volume.mean() - x.volume.mean()
-         for k, x in truth.runs.items()}
-        | {"energy": energy["trained"], "heating": energy["hot"] - energy[first]}
-        | {k: found.crystals[k] - exact for k, exact in truth.crystals.items()}
-    )  # fmt: skip
-
-
-def errors(found: Found) -> dict[str, float]:
-    """Standard errors of sampling of what `figures` compares."""
-    energy = {k: 1e3 * _error(x.energy) for k, x in found.runs.items()}
-    first = "cold" if "cold" in energy else "trained"
-    return (
-        {f"volume_{k}": _error(x.volume) for k, x in found.runs.items()}
-        | {"energy": energy["trained"], "heating": float(np.hypot(energy["hot"], energy[first]))}
-        | dict.fromkeys(found.crystals, 0.0)
-    )
-
-
-def _error(values: np.ndarray) -> float:
-    return float(values.std(ddof=1) / len(values) ** 0.5)
-
-
-def compare(model: str, found: list[Found], truth: Found) -> None:
-    """Prints what the repetitions say of a model."""
-    each = [figures(x, truth) for x in found]
-    of_truth, of_runs = errors(truth), [errors(x) for x in found]
-    for name in each[0]:
-        values = np.array([x[name] for x in each])
-        unit = "A3" if name.startswith("volume") else "meV"
-        sampling = float(np.sqrt(np.mean([x[name] ** 2 for x in of_runs])))
-        spread = float(values.std(ddof=1)) if len(values) > 1 else sampling
-        se = float(np.hypot(max(spread, sampling) / len(values) ** 0.5, of_truth[name]))
-        print(f"RESULT {name}_error_{model} {values.mean():.4g} {unit}")
-        if se > 0:
-            print(f"RESULT {name}_error_{model}_se {se:.2g} {unit}")
-            print(f"RESULT {name}_error_{model}_z {values.mean() / se:.1f} 1")
-        if len(values) > 1:
-            print(f"RESULT {name}_error_{model}_spread {spread:.2g} {unit}")
-    for state, runs in truth.runs.items():
-        exact = argon.curve(runs)
-        seen = [argon.curve(x.runs[state]) - exact for x in found]
-        r_w = np.mean([float((x.square().sum() / exact.square().sum()).sqrt()) for x in seen])
-        print(f"RESULT rw_{state}_{model} {r_w:.4f} 1")
-    entropies = [x.entropy for x in found if x.entropy is not None]
-    if entropies:
-        print(f"RESULT kl_per_atom_{model} {np.mean(entropies):.4g} nat", flush=True)
 
 
 def reference(size: Size) -> Found:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from lmp_runs import BIN, plugin_file
 
+from ocvf_lmp.lammps import parity
 from ocvf_lmp.lammps.run import find_lammps
 from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.composite import Corrected, Sum
@@ -16,6 +17,17 @@ from ocvf_lmp.potential.repulsion import Repulsion
 from ocvf_lmp.system.neighbors import build_neighbors
 
 SYMBOLS = ("Ba", "Ti", "O")
+SYSTEM = """
+units metal
+atom_style atomic
+box tilt large
+read_data cell.data
+pair_style mliap unified model.pt {ghosts}
+pair_coeff * * {elements}
+{comm_modify}
+"""
+"""Atoms of `cell.data`, moved by `model.pt`; see `system`."""
+
 REAL = "OCVF_LMP_MLIAP"  # an lmp with ML-IAP and PYTHON, and its arguments
 
 
@@ -47,6 +59,13 @@ def lammps_of(build):
         return find_lammps(BIN / "lmp")
     words = shlex.split(os.environ[REAL])
     return find_lammps(words[0], words[1:])
+
+
+def system(lammps, reach, elements="Ba Ti O"):
+    """Commands that let a LAMMPS evaluate a model; `reach` of all its layers, Å."""
+    ghosts = parity.needs_ghosts(lammps)
+    wide = f"comm_modify cutoff {reach + 2}" if ghosts else ""
+    return SYSTEM.format(ghosts=int(ghosts), comm_modify=wide, elements=elements)
 
 
 class Listed:

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from bto_models import SYMBOLS, builds, lammps_of
+from bto_models import SYMBOLS, builds, lammps_of, system
 from lmp_runs import Result
 
-from ocvf_lmp.lammps import parity
 from ocvf_lmp.lammps.cells import distorted_cell, write_data
 from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.lammps.run import run_lammps
@@ -20,14 +19,7 @@ from ocvf_lmp.system.structure import perovskite
 pytestmark = pytest.mark.lammps
 
 MOTION = """
-units metal
-atom_style atomic
-box tilt large
-read_data cell.data
-pair_style mliap unified model.pt {ghosts}
-pair_coeff * * Ba Ti O
 neighbor 1.0 bin
-{wide}
 timestep 0.001
 velocity all create {kick} 5 mom yes rot no dist gaussian
 fix motion all nve
@@ -55,12 +47,11 @@ def model(tmp_path_factory, root):
 def move(build, folder, model, structure, ranks=1, **settings) -> Result:
     path, header = model
     lammps = lammps_of(build)
-    ghosts = parity.needs_ghosts(lammps)
-    wide = f"comm_modify cutoff {header.reach + 2}" if ghosts else ""
     folder.mkdir(exist_ok=True)
     (folder / "model.pt").write_bytes(path.read_bytes())
     write_data(folder / "cell.data", structure)
-    (folder / "in.motion").write_text(MOTION.format(ghosts=int(ghosts), wide=wide, **settings))
+    text = system(lammps, header.reach) + MOTION.format(**settings)
+    (folder / "in.motion").write_text(text)
     done = run_lammps(lammps, folder / "in.motion", folder, ranks, timeout=900.0)
     return Result(done.code, done.text, folder)
 

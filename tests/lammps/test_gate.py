@@ -4,7 +4,7 @@ import math
 import os
 
 import pytest
-from bto_models import SYMBOLS, builds, corrected, lammps_of, network, prior
+from bto_models import SYMBOLS, builds, corrected, lammps_of, network, prior, system
 
 from ocvf_lmp.errors import InputError, LammpsError
 from ocvf_lmp.lammps import gate, parity
@@ -15,13 +15,6 @@ from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.experts import Experts, experts_of
 
 INPUT = """
-units metal
-atom_style atomic
-box tilt large
-read_data cell.data
-pair_style mliap unified model.pt {ghosts}
-pair_coeff * * Ba Ti O
-{comm_modify}
 velocity all create 200 7
 {thermostat}
 thermo_style custom step pe
@@ -92,10 +85,8 @@ def test_lammps_computes_what_python_computes_between_two_experts(build, tmp_pat
 def run(build, folder, model, thermostat, environment=None):
     header = export_model(folder / "model.pt", model)
     lammps = lammps_of(build)
-    ghosts = parity.needs_ghosts(lammps)
     write_data(folder / "cell.data", distorted_cell(SYMBOLS, (2, 2, 2), 3))
-    wide = f"comm_modify cutoff {header.reach + 2.0}" if ghosts else ""
-    text = INPUT.format(ghosts=int(ghosts), comm_modify=wide, thermostat=thermostat)
+    text = system(lammps, header.reach) + INPUT.format(thermostat=thermostat)
     (folder / "in.gate").write_text(text)
     return run_lammps(lammps, "in.gate", folder, environment=environment, timeout=120)
 

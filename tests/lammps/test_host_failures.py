@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from bto_models import SYMBOLS, builds, lammps_of, network
+from bto_models import SYMBOLS, builds, lammps_of, network, system
 from host_toys import FailsOnOneRank
 
-from ocvf_lmp.lammps import parity
 from ocvf_lmp.lammps.cells import distorted_cell, write_data
 from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.lammps.run import run_lammps
@@ -22,14 +21,7 @@ pytestmark = pytest.mark.lammps
 HERE = Path(__file__).parent
 
 MOTION = """
-units metal
-atom_style atomic
-box tilt large
-read_data cell.data
-pair_style mliap unified model.pt {ghosts}
-pair_coeff * * {elements}
 neighbor 1.0 bin
-{wide}
 timestep 0.001
 fix motion all nve
 thermo 1
@@ -44,10 +36,7 @@ def fails(tmp_path):
 
     def run(build, elements="Ba Ti O", **environment) -> str:
         lammps = lammps_of(build)
-        ghosts = parity.needs_ghosts(lammps)
-        wide = "comm_modify cutoff 12" if ghosts else ""
-        text = MOTION.format(ghosts=int(ghosts), wide=wide, elements=elements)
-        (tmp_path / "in.motion").write_text(text)
+        (tmp_path / "in.motion").write_text(system(lammps, 10, elements) + MOTION)
         start = time.monotonic()
         done = run_lammps(
             lammps, tmp_path / "in.motion", tmp_path, 2, timeout=120.0, check=False,
