@@ -1,0 +1,229 @@
+"""Results of a sweep: what was sampled at each temperature of each branch, in HDF5.
+
+One file for a leg (one temperature of one branch), written when it is complete, and one for all
+legs, with what they share:
+
+    /species                 (atoms,) index into the attribute `symbols`
+    /reference               (atoms, 3) fractional coordinates of the atoms at the start
+    /legs/BRANCH/TEMPERATURE attributes temperature (K), order, equilibration; datasets as `Leg`
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import yaml
+
+from ocvf_lmp.errors import DataError
+from ocvf_lmp.files import write_atomically
+
+FORMAT = "ocvf-lmp sweep"
+VERSION = 1
+ORDER = ("temperature", "order", "equilibration")
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What was sampled at one temperature of one branch.
+
+    Attributes:
+        branch: "heating", "cooling", or another name.
+        temperature: of the thermostat, K.
+        order: place in the branch, from 0.
+        equilibration: steps before the part that averages are taken from.
+        step: of each frame, counted from the start of the leg, (frames,).
+        cell: rows, Å, (frames, 3, 3).
+        positions: Å, not wrapped, float32, (frames, atoms, 3).
+        kinetic_temperature: K, (frames,).
+        potential_energy: eV, (frames,).
+        pressure: tensor, bar, (frames, 3, 3).
+        last_positions: Å, after the last step, (atoms, 3).
+        last_velocities: Å/ps, (atoms, 3).
+        last_cell: rows, Å, (3, 3).
+    """
+
+    branch: str
+    temperature: float
+    order: int
+    equilibration: int
+    step: np.ndarray
+    cell: np.ndarray
+    positions: np.ndarray
+    kinetic_temperature: np.ndarray
+    potential_energy: np.ndarray
+    pressure: np.ndarray
+    last_positions: np.ndarray
+    last_velocities: np.ndarray
+    last_cell: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """Unique in a sweep, and fit for a file."""
+        return f"{self.branch}_{self.temperature:08.3f}K"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepHeader:
+    """What all legs of a sweep share.
+
+    Attributes:
+        name: of the sweep, for tables and figures.
+        symbols: chemical symbols.
+        species: index of each atom in `symbols`, (atoms,).
+        reference: fractional coordinates of the atoms at the start, (atoms, 3).
+        repeat: unit cells along a, b, c.
+        pressure: bar.
+        timestep: ps.
+        source: what was run and how, plain JSON.
+    """
+
+    name: str
+    symbols: tuple[str, ...]
+    species: np.ndarray
+    reference: np.ndarray
+    repeat: tuple[int, int, int]
+    pressure: float
+    timestep: float
+    source: dict[str, Any] = field(default_factory=dict)
+
+
+def write_leg(path: Path, leg: Leg) -> None:
+    """One leg as a file of its own; a good file is never replaced by half of a new one.
+
+    Raises:
+        OcvfError: the file cannot be written.
+    """
+
+    def write(partial_path: Path) -> None:
+        with h5py.File(partial_path, "w") as file:
+            file.attrs["format"], file.attrs["version"] = FORMAT + " leg", VERSION
+            _put_leg(file.create_group("leg"), leg)
+
+    write_atomically(path, write)
+
+
+def read_leg(path: Path) -> Leg:
+    """A leg from its own file.
+
+    Raises:
+        DataError: it is missing, broken off, or something else.
+    """
+    with _opened(path, FORMAT + " leg") as file:
+        return _leg_of(file["leg"], path)  # pyright: ignore
+
+
+def write_sweep(path: Path, header: SweepHeader, legs: Sequence[Path]) -> None:
+    """All legs that there are in one file.
+
+    Args:
+        path: of the file.
+        header: what they share.
+        legs: their files.
+
+    Raises:
+        DataError: one of them cannot be read.
+        OcvfError: the file cannot be written.
+    """
+    write_atomically(path, partial(_write_sweep, header=header, legs=legs))
+
+
+def _write_sweep(path: Path, header: SweepHeader, legs: Sequence[Path]) -> None:
+    with h5py.File(path, "w") as file:
+        file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
+        file.attrs["name"], file.attrs["symbols"] = header.name, list(header.symbols)
+        file.attrs["repeat"] = np.array(header.repeat)
+        file.attrs["pressure"], file.attrs["timestep"] = header.pressure, header.timestep
+        file.attrs["source"] = yaml.safe_dump(header.source, sort_keys=False)
+        file["species"], file["reference"] = header.species, header.reference
+        for leg in map(read_leg, legs):
+            _put_leg(file.create_group(f"legs/{leg.branch}/{leg.temperature:08.3f}"), leg)
+
+
+def read_header(path: Path) -> SweepHeader:
+    """What the legs of a sweep share.
+
+    Raises:
+        DataError: the file is missing, broken off, or something else.
+    """
+    with _opened(path, FORMAT) as file:
+        try:
+            return SweepHeader(
+                str(file.attrs["name"]),
+                tuple(map(str, file.attrs["symbols"])),
+                file["species"][:],  # pyright: ignore
+                file["reference"][:],  # pyright: ignore
+                tuple(map(int, file.attrs["repeat"])),  # pyright: ignore
+                float(file.attrs["pressure"]),
+                float(file.attrs["timestep"]),
+                yaml.safe_load(str(file.attrs["source"])),
+            )
+        except KeyError as reason:
+            raise _broken(path, reason) from reason
+
+
+def iterate_legs(path: Path) -> Iterator[Leg]:
+    """The legs of a sweep, one at a time: branch by branch, in the order of the branch.
+
+    Raises:
+        DataError: as `read_header`.
+    """
+    with _opened(path, FORMAT) as file:
+        branches: Any = file["legs"] if "legs" in file else {}
+        for branch in sorted(branches):
+            groups = sorted(branches[branch].values(), key=lambda group: group.attrs["order"])
+            for group in groups:
+                yield _leg_of(group, path)
+
+
+def _arrays() -> list[str]:
+    return [f.name for f in fields(Leg) if f.name not in (*ORDER, "branch")]
+
+
+def _put_leg(group: h5py.Group, leg: Leg) -> None:
+    group.attrs["branch"] = leg.branch
+    for name in ORDER:
+        group.attrs[name] = getattr(leg, name)
+    for name in _arrays():
+        values = getattr(leg, name)
+        group[name] = values.astype(np.float32) if name == "positions" else values
+
+
+def _leg_of(group: Any, path: Path) -> Leg:
+    try:
+        return Leg(
+            branch=str(group.attrs["branch"]),
+            temperature=float(group.attrs["temperature"]),
+            order=int(group.attrs["order"]),
+            equilibration=int(group.attrs["equilibration"]),
+            **{name: group[name][:] for name in _arrays()},
+        )
+    except (KeyError, OSError) as reason:
+        raise _broken(path, reason) from reason
+
+
+def _opened(path: Path, kind: str) -> h5py.File:
+    if not path.is_file():
+        raise DataError(f"expected results of a sweep in {path}, found no such file; run it first")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as reason:
+        raise _broken(path, reason) from reason
+    found = file.attrs.get("format"), file.attrs.get("version")
+    if found != (kind, VERSION):
+        file.close()
+        raise DataError(
+            f"expected {kind}, version {VERSION}, in {path}, found {found[0]}, version {found[1]};"
+            " give the file that `ocvf-lmp sweep` wrote"
+        )
+    return file
+
+
+def _broken(path: Path, reason: Exception) -> DataError:
+    return DataError(
+        f"expected whole results of a sweep in {path}, found {reason}; it is damaged or broken off:"
+        " delete it, and run the sweep again, which makes what is missing"
+    )
