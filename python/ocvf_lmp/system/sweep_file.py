@@ -150,16 +150,18 @@ def read_header(path: Path) -> SweepHeader:
         DataError: the file is missing, broken off, or something else.
     """
     with _opened(path, FORMAT) as file:
+        values: Any = file
+        attributes: Any = dict(file.attrs)
         try:
             return SweepHeader(
-                str(file.attrs["name"]),
-                tuple(map(str, file.attrs["symbols"])),
-                file["species"][:],  # pyright: ignore
-                file["reference"][:],  # pyright: ignore
-                tuple(map(int, file.attrs["repeat"])),  # pyright: ignore
-                float(file.attrs["pressure"]),
-                float(file.attrs["timestep"]),
-                yaml.safe_load(str(file.attrs["source"])),
+                str(attributes["name"]),
+                tuple(map(str, attributes["symbols"])),
+                values["species"][:],
+                values["reference"][:],
+                tuple(map(int, attributes["repeat"])),  # pyright: ignore[reportArgumentType]
+                float(attributes["pressure"]),
+                float(attributes["timestep"]),
+                yaml.safe_load(str(attributes["source"])),
             )
         except KeyError as reason:
             raise _broken(path, reason) from reason
@@ -172,7 +174,7 @@ def iterate_legs(path: Path) -> Iterator[Leg]:
         DataError: as `read_header`.
     """
     with _opened(path, FORMAT) as file:
-        branches: Any = file["legs"] if "legs" in file else {}
+        branches: Any = file.get("legs", {})
         for branch in sorted(branches):
             groups = sorted(branches[branch].values(), key=lambda group: group.attrs["order"])
             for group in groups:
