@@ -1,4 +1,4 @@
-"""The command line: ``ocvf-lmp pretrain | train | export | info | check | report``."""
+"""The command line: ``ocvf-lmp pretrain | train | export | sweep | info | check | report``."""
 
 import argparse
 import logging
@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_pretrain(commands)
     _add_train(commands)
     _add_export(commands)
+    _add_sweep(commands)
     _add_inspection(commands)
     return parser
 
@@ -83,6 +84,47 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     p.set_defaults(run=_export)
 
 
+def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    p = commands.add_parser(
+        "sweep", help="heat and cool a model in LAMMPS, temperature by temperature"
+    )
+    p.add_argument("model", nargs="?", type=Path, help="model file; with --lammps alone: none")
+    p.add_argument("--lammps", help="pair_style and pair_coeff lines, or a LAMMPS input, as prior")
+    p.add_argument("--symbols", nargs="+", help="of the atom types, where there is no model")
+    p.add_argument(
+        "--temperatures", nargs="+", help="K: 100 150 200, or 50:500:25 (the end is included)"
+    )
+    p.add_argument("--branches", nargs="+", help="heating (from the polar cell), cooling")
+    p.add_argument("--repeat", nargs=3, type=int, help="unit cells along a, b, c")
+    p.add_argument("--lattice", nargs=3, type=float, help="of the unit cell at the start, Å")
+    p.add_argument("--off-centering", nargs=3, type=float, help="of B where heating starts, Å")
+    p.add_argument("--structure", type=Path, help="a supercell to start from, a file of ASE")
+    for name, what in (
+        ("equilibration", "steps at each temperature before what counts"),
+        ("steps", "steps that count"),
+        ("every", "steps between frames"),
+        ("seed", "of the velocities"),
+    ):
+        p.add_argument(f"--{name}", type=int, help=what)
+    for name, what in (
+        ("timestep", "ps"), ("t-damp", "ps"), ("p-damp", "ps"), ("pressure", "bar"),
+    ):  # fmt: skip
+        p.add_argument(f"--{name}", type=float, help=what)
+    p.add_argument(
+        "--independent", action="store_true", help="every temperature from its branch's start"
+    )
+    p.add_argument("--name", help="of the sweep (default: the model's)")
+    p.add_argument("--folder", type=Path, help="default: sweeps/NAME; one that is there goes on")
+    p.add_argument("--workers", type=int, default=1, help="series that run side by side")
+    p.add_argument("--ranks", type=int, default=1, help="MPI ranks of each LAMMPS")
+    p.add_argument("--part", help="K/N: the K-th of N shares of the series, for job arrays")
+    p.add_argument("--lmp", type=Path, help="LAMMPS executable (default: beside this Python)")
+    p.add_argument(
+        "--lammps-arguments", nargs=argparse.REMAINDER, default=[], help="e.g. -k on g 1 -sf kk"
+    )
+    p.set_defaults(run=_sweep)
+
+
 def _add_inspection(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     p = commands.add_parser("info", help="describe a file or a run folder")
     p.add_argument("path", type=Path, nargs="+")
@@ -118,6 +160,12 @@ def _export(options: argparse.Namespace) -> int:
     from ocvf_lmp.commands.export import export  # noqa: PLC0415 (torch is slow to import)
 
     return export(options)
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from ocvf_lmp.commands.sweep import sweep  # noqa: PLC0415 (torch is slow to import)
+
+    return sweep(options)
 
 
 def _info(options: argparse.Namespace) -> int:

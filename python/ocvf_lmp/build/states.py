@@ -7,6 +7,7 @@ from ocvf_lmp.config.schema import (
     ExperimentConfig,
     LatticeTargetConfig,
     PdfTargetConfig,
+    SampleConfig,
     StateConfig,
     StressTargetConfig,
 )
@@ -26,14 +27,13 @@ IMAGE_MARGIN = 0.75
 """Å; how far below the cell's height PDFs are still compared."""
 
 
-def build_structure(config: ExperimentConfig, symbols: tuple[str, ...]) -> Structure:
+def build_structure(sample: SampleConfig, symbols: tuple[str, ...]) -> Structure:
     """The simulated sample, for a potential of these species.
 
     Raises:
         DataError: the file of the structure cannot be read.
         InputError: it has other species, or is not periodic.
     """
-    sample = config.sample
     if sample.structure is None:
         made = perovskite(sample.symbols, sample.repeat, sample.lattice, sample.off_centering)
         return from_ase(made.to_ase(), symbols)

@@ -41,7 +41,7 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     """
     plan = _plan(config)
     prior = build_prior(config.prior)
-    structure = build_structure(config, prior.symbols)
+    structure = build_structure(config.sample, prior.symbols)
     states = [build_state(config, state, structure) for state in config.states]
     corrections = build_corrections(config, prior.symbols, states)
     engine = build_engine(config, prior)

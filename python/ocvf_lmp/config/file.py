@@ -14,6 +14,7 @@ from ocvf_lmp.config.priors import (
     PriorConfig,
 )
 from ocvf_lmp.config.schema import ExperimentConfig, PdfTargetConfig
+from ocvf_lmp.config.strict import Strict
 from ocvf_lmp.errors import InputError
 
 
@@ -49,11 +50,14 @@ def load_config(
     try:
         config = ExperimentConfig.model_validate(content)
     except ValidationError as reason:
-        raise InputError(_explain(path, reason)) from reason
+        raise InputError(
+            f"expected a valid configuration in {path}, found: {explain(reason)}. Correct these"
+            " entries; inputs/bto.yaml shows all that exist"
+        ) from reason
     return _with_absolute_paths(config, path.resolve().parent)
 
 
-def dump_config(config: ExperimentConfig) -> str:
+def dump_config(config: Strict) -> str:
     """The resolved configuration as YAML."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
@@ -67,17 +71,15 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _explain(path: Path, reason: ValidationError) -> str:
+def explain(reason: ValidationError) -> str:
+    """What is wrong with each entry of a configuration."""
     lines = []
     for problem in reason.errors():
         place = ".".join(str(x) for x in problem["loc"] if not str(x).endswith("Config"))
         found = problem.get("input")
         shown = "" if isinstance(found, dict | list) else f" (found {found!r})"
         lines.append(f"{place or 'the file'}: {problem['msg']}{shown}")
-    return (
-        f"expected a valid configuration in {path}, found: " + "; ".join(lines) + ". Correct these"
-        " entries; inputs/bto.yaml shows all that exist"
-    )
+    return "; ".join(lines)
 
 
 def _with_absolute_paths(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
@@ -98,11 +100,13 @@ def _with_absolute_paths(config: ExperimentConfig, folder: Path) -> ExperimentCo
         for state in config.states
     ]
     sample = config.sample.model_copy(update={"structure": absolute(config.sample.structure)})
-    prior = _prior_with_absolute_paths(config.prior, folder)
+    prior = prior_with_absolute_paths(config.prior, folder)
     return config.model_copy(update={"prior": prior, "sample": sample, "states": states})
 
 
-def _prior_with_absolute_paths(prior: PriorConfig, folder: Path) -> PriorConfig:
+def prior_with_absolute_paths(prior: PriorConfig, folder: Path) -> PriorConfig:
+    """The entry with its files' places resolved against a folder."""
+
     def absolute(path: Path) -> Path:
         return (folder / path).resolve()
 

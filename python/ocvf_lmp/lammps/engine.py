@@ -17,19 +17,14 @@ from torch import nn
 
 from ocvf_lmp.arrays import Species
 from ocvf_lmp.errors import InputError, LammpsError, SimulationError
-from ocvf_lmp.lammps.cells import write_data
-from ocvf_lmp.lammps.frames import read_frames, read_thermo
-from ocvf_lmp.lammps.gate import VARIABLE
-from ocvf_lmp.lammps.inputs import atom_style_of, generated_input, variables_of
+from ocvf_lmp.lammps.dynamics import Host
 from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.lammps.model_header import ModelHeader
-from ocvf_lmp.lammps.parity import needs_ghosts
-from ocvf_lmp.lammps.run import Lammps, run_lammps
+from ocvf_lmp.lammps.run import Lammps
 from ocvf_lmp.md.engine import Frame, OnFrame
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.state import NptState
 from ocvf_lmp.potential.composite import Corrected
-from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.system.cell import lower_triangular, volume
 from ocvf_lmp.system.structure import Structure
@@ -62,12 +57,7 @@ class LammpsEngine:
         prior: Sequence[str] | Path = (),
         timeout: float | None = None,
     ) -> None:
-        self.lammps, self.ranks, self.precision = lammps, ranks, precision
-        self.input_file = prior.absolute() if isinstance(prior, Path) else None
-        self.commands = () if isinstance(prior, Path) else tuple(prior)
-        self.atom_style = atom_style_of(self.input_file) if self.input_file else "atomic"
-        self.timeout = timeout
-        self.ghosts = needs_ghosts(lammps)
+        self.host, self.precision = Host(lammps, prior, ranks, timeout), precision
 
     def run(
         self,
@@ -87,25 +77,19 @@ class LammpsEngine:
         cell, rotation = lower_triangular(state.cell)
         velocities = (state.momenta / state.masses[:, None]) @ rotation
         start = Structure(state.positions @ rotation, cell, species, tuple(potential.symbols))
-        environment = {}
-        if experts_of(potential) is not None:  # pyright: ignore
-            environment[VARIABLE] = repr(params.temperature)
         with _run_folder() as folder:
-            header = self._export(folder / "model.pt", potential)
-            write_data(folder / "start.data", start, velocities, self.atom_style)
-            script = self._input(folder, header, params)
-            wide = self.ghosts and header.n_hops > 1
-            variables = variables_of(header, params, n_steps, every, wide)
-            run_lammps(
-                self.lammps, script, folder, self.ranks, variables | {"here": script.parent},
-                timeout=self.timeout, environment=environment,
-            )  # fmt: skip
-            self._tell(folder, range(every, n_steps + 1, every), species, on_frame)
-            (end,) = read_frames(folder / "last.dump", [n_steps], species)
-            if end.velocities is None:
-                raise LammpsError(
-                    f"expected columns vx vy vz in {folder / 'last.dump'}, found none; dump them"
-                )
+            model = folder / "model.pt"
+            header = self._export(model, potential)
+            found = self.host.run(
+                folder, (model, header), start, velocities, params, n_steps, every
+            )
+        for frame in found.frames:
+            row, pressure = found.thermo[frame.step], torch.from_numpy(found.pressure(frame.step))
+            on_frame(
+                Frame(frame.step, frame.positions, frame.cell, row["Temp"], pressure, row["PotEng"])
+            )
+        end = found.last
+        assert end.velocities is not None
         _check_volume(float(volume(end.cell)), float(volume(cell)), params)
         chains = {k: torch.zeros_like(getattr(state, k)) for k in ("eta", "p_eta", "xi", "p_xi")}
         return NptState(
@@ -119,33 +103,14 @@ class LammpsEngine:
 
     def _export(self, path: Path, potential: Potential) -> ModelHeader:
         assert isinstance(potential, nn.Module)
-        delta_only = bool(self.commands or self.input_file)
-        if delta_only and not isinstance(potential, Corrected):
+        if self.host.has_prior and not isinstance(potential, Corrected):
             raise InputError(
                 "expected a corrected potential where LAMMPS alone knows the prior, found"
                 f" {type(potential).__name__}; build it with a correction"
             )
-        return export_model(path, potential, delta_only=delta_only, precision=self.precision)
-
-    def _input(self, folder: Path, header: ModelHeader, params: NptParameters) -> Path:
-        if self.input_file is not None:
-            return self.input_file
-        text = generated_input(self.commands, header.symbols, params.mode)
-        (folder / "in.run").write_text(text)
-        return Path("in.run")
-
-    def _tell(self, folder: Path, steps: range, species: Species, on_frame: OnFrame) -> None:
-        thermo = read_thermo(folder / "log.lammps")
-        for frame in read_frames(folder / "frames.dump", steps, species):
-            step = frame.step
-            if step not in thermo:
-                raise LammpsError(
-                    f"expected a line of thermodynamics at step {step}, found none; look at the log"
-                )
-            row = thermo[step]
-            names = (("Pxx", "Pxy", "Pxz"), ("Pxy", "Pyy", "Pyz"), ("Pxz", "Pyz", "Pzz"))
-            pressure = torch.tensor([[row[k] for k in line] for line in names], dtype=torch.float64)
-            on_frame(Frame(step, frame.positions, frame.cell, row["Temp"], pressure, row["PotEng"]))
+        return export_model(
+            path, potential, delta_only=self.host.has_prior, precision=self.precision
+        )
 
 
 @contextmanager

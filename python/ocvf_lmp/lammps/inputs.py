@@ -8,6 +8,7 @@ is described by a whole input. Such an input finds
   molecules and charges; types in the order of the symbols;
 - ``${model}``: file of the correction, for ``pair_style hybrid/overlay ... mliap unified ${model}
   ${ghosts}`` and ``pair_coeff * * mliap SYMBOLS``, with NULL for types that it adds itself;
+  ``none`` in a sweep of the prior alone;
 - ``${ghosts}``: third word of that style; where it is 1, the input must ask for the ghost atoms
   that the model needs: ``comm_modify cutoff $(v_reach+v_skin)`` with its own skin;
 - ``${temperature}`` K, ``${pressure}`` bar, ``${barostat}`` (``tri``, ``aniso``, ``iso``, or
@@ -35,7 +36,6 @@ from pathlib import Path
 
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.lammps.cells import ATOM_STYLES
-from ocvf_lmp.lammps.model_header import ModelHeader
 from ocvf_lmp.lammps.parity import SKIN
 from ocvf_lmp.md.parameters import NptParameters
 
@@ -67,14 +67,17 @@ _THERMOSTAT = "temp ${temperature} ${temperature} ${t_damp}"
 _BAROSTAT = "${barostat} ${pressure} ${pressure} ${p_damp}"
 
 
-def generated_input(prior: Sequence[str], symbols: Sequence[str], mode: str) -> str:
-    """The input for a model that is whole, or laid over a pair style of LAMMPS.
+def generated_input(
+    prior: Sequence[str], symbols: Sequence[str], mode: str, *, corrected: bool = True
+) -> str:
+    """The input for a model that is whole or laid over a pair style of LAMMPS, or for that alone.
 
     Args:
         prior: LAMMPS commands ``pair_style`` and ``pair_coeff`` of the prior; empty: the prior is
             in the model.
         symbols: of the atom types, in their order.
         mode: of the barostat, see `NptParameters`.
+        corrected: whether there is a model; without one, the prior runs alone.
 
     Raises:
         InputError: not exactly one ``pair_style``.
@@ -83,7 +86,9 @@ def generated_input(prior: Sequence[str], symbols: Sequence[str], mode: str) -> 
     if mode != "fixed":
         flip = " flip no" if mode == "flexible" else ""
         motion = f"fix motion all npt {_THERMOSTAT} {_BAROSTAT}{flip}"
-    interactions = overlay(prior, "mliap unified ${model} ${ghosts}", symbols)
+    interactions = "\n".join(prior)
+    if corrected:
+        interactions = overlay(prior, "mliap unified ${model} ${ghosts}", symbols)
     return _INPUT.format(interactions=interactions, skin=SKIN, motion=motion)
 
 
@@ -156,22 +161,18 @@ def _commands(path: Path) -> str:
     return re.sub(r"#.*", "", path.read_text())
 
 
-def variables_of(
-    header: ModelHeader, params: NptParameters, n_steps: int, every: int, wide: bool
-) -> dict[str, object]:
-    """What an input is told, by the name of the LAMMPS variable.
+def variables_of(params: NptParameters, n_steps: int, every: int) -> dict[str, object]:
+    """What an input is told of a run without a model, by the name of the LAMMPS variable.
 
     Args:
-        header: of the model.
         params: the ensemble.
         n_steps: number of steps.
         every: steps between frames.
-        wide: whether this LAMMPS must list the neighbours of ghosts for the model.
     """
     return {
-        "model": "model.pt",
-        "ghosts": int(wide),
-        "reach": f"{header.reach:.10g}",
+        "model": "none",
+        "ghosts": 0,
+        "reach": "0.0",
         "temperature": repr(params.temperature),
         "pressure": repr(params.pressure),
         "barostat": BAROSTATS[params.mode],

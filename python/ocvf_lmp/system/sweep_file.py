@@ -26,6 +26,11 @@ VERSION = 1
 ORDER = ("temperature", "order", "equilibration")
 
 
+def leg_name(branch: str, temperature: float) -> str:
+    """A leg's name, unique in a sweep and fit for a file; temperature in K."""
+    return f"{branch}_{temperature:08.3f}K"
+
+
 @dataclass(frozen=True, slots=True)
 class Leg:
     """What was sampled at one temperature of one branch.
@@ -63,7 +68,7 @@ class Leg:
     @property
     def name(self) -> str:
         """Unique in a sweep, and fit for a file."""
-        return f"{self.branch}_{self.temperature:08.3f}K"
+        return leg_name(self.branch, self.temperature)
 
 
 @dataclass(frozen=True, slots=True)
