@@ -95,7 +95,7 @@ def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--temperatures", nargs="+", help="K: 100 150 200, or 50:500:25 (the end is included)"
     )
     p.add_argument("--branches", nargs="+", help="heating (from the polar cell), cooling")
-    p.add_argument("--repeat", nargs=3, type=int, help="unit cells along a, b, c")
+    p.add_argument("--repeat", nargs=3, type=int, help="unit cells along a, b, c (4 4 4)")
     p.add_argument("--lattice", nargs=3, type=float, help="of the unit cell at the start, Å")
     p.add_argument("--off-centering", nargs=3, type=float, help="of B where heating starts, Å")
     p.add_argument("--structure", type=Path, help="a supercell to start from, a file of ASE")

@@ -151,6 +151,11 @@ def _asked_for(options: argparse.Namespace) -> dict[str, Any]:
     if sample:
         content["sample"] = {"repeat": (4, 4, 4)} | sample
         if options.structure is not None:
+            if options.repeat is None:
+                raise InputError(
+                    f"expected --repeat with the unit cells that {options.structure} has along a,"
+                    " b, c, found none; add it (1 1 1 where there are none to count)"
+                )
             content["sample"]["structure"] = options.structure.resolve()
     if options.temperatures:
         content["temperatures"] = [t for word in options.temperatures for t in _series(word)]

@@ -1,0 +1,180 @@
+"""``ocvf-lmp sweep``: legs that follow one another, whatever interrupts them."""
+
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.io import write
+
+from ocvf_lmp.cli import main
+from ocvf_lmp.errors import DataError
+from ocvf_lmp.lammps.frames import read_thermo
+from ocvf_lmp.system.sweep_file import iterate_legs, read_header, read_leg
+
+LJ = "pair_style lj/cut 7.0\npair_coeff 1 1 0.0104 3.4"
+BIN = Path(sys.executable).parent
+
+pytestmark = pytest.mark.skipif(not (BIN / "lmp").exists(), reason="needs lmp in this environment")
+
+
+@pytest.fixture
+def argon(tmp_path):
+    atoms = bulk("Ar", "fcc", 5.4, cubic=True) * (2, 2, 2)
+    write(tmp_path / "argon.extxyz", atoms)
+    return tmp_path
+
+
+def words(folder, *further, steps=60):
+    return [
+        "sweep", "--lammps", LJ, "--symbols", "Ar", "--structure", str(folder / "argon.extxyz"),
+        "--repeat", "2", "2", "2", "--temperatures", "20:40:10", "--steps", str(steps),
+        "--equilibration", "20", "--every", "10", "--folder", str(folder / "sweep"), *further,
+    ]  # fmt: skip
+
+
+def arrays(path):
+    """All numbers of a sweep by their place."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: found.update({name: item[:]}) if hasattr(item, "shape") else None
+        )
+    return found
+
+
+def same(path, other):
+    mine, theirs = arrays(path), arrays(other)
+    assert mine.keys() == theirs.keys()
+    for name, values in mine.items():
+        np.testing.assert_array_equal(values, theirs[name], err_msg=name)
+
+
+def test_a_sweep_heats_and_cools(argon):
+    assert main(words(argon, "--workers", "2")) == 0
+    header = read_header(argon / "sweep" / "sweep.h5")
+    assert header.symbols == ("Ar",)
+    assert header.repeat == (2, 2, 2)
+    np.testing.assert_allclose(header.reference[1], [0.0, 0.25, 0.25], atol=1e-12)
+    legs = list(iterate_legs(argon / "sweep" / "sweep.h5"))
+    assert [(leg.branch, leg.temperature) for leg in legs] == [
+        ("cooling", 40.0), ("cooling", 30.0), ("cooling", 20.0),
+        ("heating", 20.0), ("heating", 30.0), ("heating", 40.0),
+    ]  # fmt: skip
+    for leg in legs:
+        assert leg.step.tolist() == list(range(10, 81, 10))
+        assert leg.positions.shape == (8, 32, 3)
+        thermo = read_thermo(argon / "sweep" / "logs" / f"{leg.name}.log")
+        assert leg.potential_energy[-1] == thermo[80]["PotEng"]
+        assert leg.pressure[-1, 0, 1] == leg.pressure[-1, 1, 0] == thermo[80]["Pxy"]
+
+
+def test_each_leg_begins_where_the_one_before_has_ended(argon):
+    """The first frame after ten steps lies a short way from the last configuration before."""
+    assert main(words(argon, "--branches", "heating")) == 0
+    legs = list(iterate_legs(argon / "sweep" / "sweep.h5"))
+    for before, leg in pairwise(legs):
+        flown = before.last_positions + 10 * 0.002 * before.last_velocities
+        assert np.abs(leg.positions[0] - flown).max() < 0.02
+        assert np.abs(flown - before.last_positions).max() > 0.01  # velocities were handed on
+
+
+def test_independent_legs_start_from_the_same_structure(argon):
+    assert main(words(argon, "--branches", "heating", "--independent", steps=10)) == 0
+    for leg in iterate_legs(argon / "sweep" / "sweep.h5"):
+        drift = leg.positions[0] - bulk("Ar", "fcc", 5.4, cubic=True).repeat(2).positions
+        assert np.abs(drift).max() < 0.1
+
+
+def test_a_sweep_killed_half_way_ends_with_the_same_numbers(argon):
+    whole = argon / "whole"
+    assert main([*words(argon, steps=3000), "--folder", str(whole)]) == 0
+    command = [sys.executable, "-m", "ocvf_lmp", *words(argon, steps=3000)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 120
+        while len(list((argon / "sweep" / "legs").glob("*.h5"))) < 2:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+    kept = {p: p.stat().st_mtime_ns for p in (argon / "sweep" / "legs").glob("*.h5")}
+    assert 2 <= len(kept) < 6
+    assert main(["sweep", "--folder", str(argon / "sweep")]) == 0  # its folder knows the rest
+    assert all(p.stat().st_mtime_ns == since for p, since in kept.items())
+    same(argon / "sweep" / "sweep.h5", whole / "sweep.h5")
+
+
+def test_shares_of_a_job_array_make_the_whole(argon):
+    assert main([*words(argon), "--folder", str(argon / "whole")]) == 0
+    assert main(words(argon, "--part", "1/2")) == 0
+    assert len(list(iterate_legs(argon / "sweep" / "sweep.h5"))) == 3
+    assert main(words(argon, "--part", "2/2")) == 0
+    same(argon / "sweep" / "sweep.h5", argon / "whole" / "sweep.h5")
+
+
+def test_another_sweep_does_not_go_into_the_same_folder(argon, capsys):
+    assert main(words(argon)) == 0
+    assert main(words(argon, "--seed", "2")) == 1
+    assert "found another one" in capsys.readouterr().err
+
+
+def test_a_series_that_fails_ends_alone_and_says_why(argon, capsys):
+    """An input that stops above 25 K: the legs before it and the other branch are kept."""
+    (argon / "in.own").write_text(
+        "units metal\natom_style atomic\nbox tilt large\nread_data start.data\n"
+        f"{LJ}\ntimestep ${{timestep}}\n# ${{model}}\n"
+        'if "${temperature} > 25" then "print \'ERROR: too hot\'" "quit 1"\n'
+        "fix motion all npt temp ${temperature} ${temperature} 0.1 tri 1.0 1.0 1.0\n"
+        "thermo ${every}\nthermo_style custom step temp pe pxx pyy pzz pxy pxz pyz\n"
+        "dump frames all custom ${every} frames.dump id type xu yu zu\n"
+        "dump_modify frames sort id\nrun ${steps}\n"
+        "write_dump all custom last.dump id type xu yu zu vx vy vz modify sort id\n"
+        "# ${model}\nvariable unused string ${model}\n"
+    )
+    arguments = words(argon)
+    arguments[arguments.index(LJ)] = str(argon / "in.own")
+    assert main(arguments) == 1
+    message = capsys.readouterr().err
+    assert "heating: expected" in message
+    assert "cooling: expected" in message
+    (leg,) = iterate_legs(argon / "sweep" / "sweep.h5")
+    assert (leg.branch, leg.temperature) == ("heating", 20.0)
+
+
+def test_a_leg_that_is_damaged_is_named(argon, capsys):
+    assert main(words(argon)) == 0
+    path = argon / "sweep" / "legs" / "heating_0020.000K.h5"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match="delete it"):
+        read_leg(path)
+    assert main(words(argon)) == 1
+    assert path.name in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("--temperatures", "40:20:10"), "FIRST:LAST:STEP"),
+        (("--part", "3/2"), "K/N"),
+        (("--timestep", "0.1"), "timestep"),
+        (("--branches", "sideways"), "branches"),
+        (("--temperatures", "20", "20"), "twice"),
+    ],
+)
+def test_wrong_options_are_explained(argon, capsys, change, says):
+    assert main(words(argon, *change)) == 1
+    assert says in capsys.readouterr().err
+    assert not (argon / "sweep").exists()
+
+
+def test_a_sweep_of_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep", "--temperatures", "20"]) == 1
+    assert "neither a model nor LAMMPS commands" in capsys.readouterr().err
+    assert not (tmp_path / "sweeps").exists()
