@@ -10,12 +10,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from ase.build import bulk
 from ase.io import write
 
 from ocvf_lmp.cli import main
 from ocvf_lmp.errors import DataError
 from ocvf_lmp.lammps.frames import read_thermo
+from ocvf_lmp.lammps.model_file import export_model
+from ocvf_lmp.potential.blocks import DimeNetSize
+from ocvf_lmp.potential.composite import Corrected
+from ocvf_lmp.potential.dimenet import DimeNet
+from ocvf_lmp.potential.repulsion import Repulsion
 from ocvf_lmp.system.sweep_file import iterate_legs, read_header, read_leg
 
 LJ = "pair_style lj/cut 7.0\npair_coeff 1 1 0.0104 3.4"
@@ -178,3 +184,41 @@ def test_a_sweep_of_nothing(tmp_path, capsys, monkeypatch):
     assert main(["sweep", "--temperatures", "20"]) == 1
     assert "neither a model nor LAMMPS commands" in capsys.readouterr().err
     assert not (tmp_path / "sweeps").exists()
+
+
+def test_a_model_alone_and_over_a_prior_of_lammps(tmp_path, capsys, potentials):
+    """A correction needs its prior's pair style, and a whole model must not get a second one."""
+    whole, delta = potentials
+    few = [
+        "--temperatures", "100", "--branches", "heating", "--repeat", "2", "2", "2", "--steps",
+        "4", "--equilibration", "2", "--every", "2", "--timestep", "0.0005",
+    ]  # fmt: skip
+    soft = "pair_style born 4.0\npair_coeff * * 0.1 0.3 0.0 0.0 0.0"
+    assert main(["sweep", str(whole), *few, "--folder", str(tmp_path / "whole")]) == 0
+    assert main(["sweep", str(delta), *few, "--folder", str(tmp_path / "wrong")]) == 1
+    assert "--lammps" in capsys.readouterr().err
+    both = ["sweep", str(whole), "--lammps", soft, *few, "--folder", str(tmp_path / "wrong")]
+    assert main(both) == 1
+    assert "--delta-only" in capsys.readouterr().err
+    over = ["sweep", str(delta), "--lammps", soft, *few, "--folder", str(tmp_path / "over")]
+    assert main(over) == 0
+    alone = ["sweep", "--lammps", soft, *few, "--folder", str(tmp_path / "alone")]
+    assert main(alone) == 0
+    energy = {}
+    for name in ("over", "alone", "whole"):
+        (leg,) = iterate_legs(tmp_path / name / "sweep.h5")
+        energy[name] = leg.potential_energy[0]
+        header = read_header(tmp_path / name / "sweep.h5")
+        assert header.source.get("gated", False) is False
+    assert len(set(energy.values())) == 3
+
+
+@pytest.fixture
+def potentials(tmp_path):
+    generator = torch.Generator().manual_seed(3)
+    size = DimeNetSize(cutoff=4.0, n_features=8, n_angular=4, n_radial=4, l_max=1)
+    core = Repulsion(("Ba", "Ti", "O"), torch.full((3, 3), 1.5, dtype=torch.float64))
+    corrected = Corrected(core, DimeNet(("Ba", "Ti", "O"), size, generator))
+    export_model(tmp_path / "whole.pt", corrected)
+    export_model(tmp_path / "delta.pt", corrected, delta_only=True)
+    return tmp_path / "whole.pt", tmp_path / "delta.pt"

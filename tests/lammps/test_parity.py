@@ -14,8 +14,6 @@ from ocvf_lmp.lammps.cells import distorted_cell
 from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.lammps.run import Lammps, failure, find_lammps, run_lammps
 
-QUANTITIES = {"energy", "energies of atoms", "forces", "virial"}
-
 
 @pytest.mark.lammps
 @pytest.mark.parametrize("build", builds())
@@ -26,8 +24,7 @@ def test_lammps_computes_what_python_computes(build, tmp_path):
     report = parity.check_model(
         tmp_path / "model.pt", lammps.lmp, ranks=(1, 2), arguments=lammps.arguments
     )
-    assert len(report.rows) == 2 * 2 * len(QUANTITIES)
-    assert {row.quantity for row in report.rows} == QUANTITIES
+    assert len(report.rows) == 2 * len(parity.CELLS) * len(parity.QUANTITIES)
     assert all(row.magnitude > 0.1 for row in report.rows)
     assert max(row.relative for row in report.rows) < 1e-11
     assert report.passed

@@ -19,20 +19,23 @@ ATOM_STYLES = {
 """What LAMMPS' atom styles have between number and position, of neutral atoms in no molecule."""
 
 
-def distorted_cell(symbols: Sequence[str], repeat: tuple[int, int, int], seed: int) -> Structure:
-    """A perovskite supercell, tilted, strained and displaced at random by up to 0.15 Å.
+def distorted_cell(
+    symbols: Sequence[str], repeat: tuple[int, int, int], seed: int, *, tilted: bool = True
+) -> Structure:
+    """A perovskite supercell, strained and displaced at random by up to 0.15 Å.
 
     Args:
         symbols: species; with three, A, B and the anion.
         repeat: unit cells along a, b, c.
         seed: of the displacements.
+        tilted: let all three angles differ from 90 degrees.
     """
     generator = torch.Generator().manual_seed(seed)
     corners = torch.cartesian_prod(*(torch.arange(n, dtype=torch.float64) for n in repeat))
     sites = torch.tensor(PEROVSKITE_SITES, dtype=torch.float64)
     fractional = (corners[:, None] + sites[None]).reshape(-1, 3)
     unit = torch.tensor([[3.98, 0.0, 0.0], [0.21, 4.03, 0.0], [-0.17, 0.26, 4.08]])
-    unit = unit.to(torch.float64)
+    unit = unit.to(torch.float64) if tilted else torch.diag(torch.diagonal(unit)).to(torch.float64)
     shifts = 0.3 * (torch.rand(fractional.shape, generator=generator, dtype=torch.float64) - 0.5)
     species = torch.tensor([0, 1, 2, 2, 2]).clamp(max=len(symbols) - 1).repeat(len(corners))
     cell = torch.tensor(repeat, dtype=torch.float64)[:, None] * unit

@@ -24,12 +24,32 @@ from ocvf_lmp.system.neighbors import build_neighbors, edges_from
 from ocvf_lmp.system.structure import Structure
 from ocvf_lmp.units import NKTV2P
 
-LIMITS = {"float64": 1e-9, "float32": 1e-4}
+LIMITS = {"float64": 1e-10, "float32": 1e-4}
 """Relative difference up to which a check is passed, by the precision of the model."""
+
+COMPONENTS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+"""Of tensors, in LAMMPS' order."""
 
 SKIN = 2.0
 FLOOR = 1e-6
 """Values below it (eV, eV/Å) are compared with it: an untrained correction is exactly zero."""
+
+CELLS = (
+    ("orthogonal", (2, 2, 2), False),
+    ("tilted", (2, 2, 2), True),
+    ("tilted", (3, 2, 2), True),
+    ("tilted, one unit cell", (1, 1, 1), True),
+)
+"""In words, unit cells, tilted; in the last an atom is its own neighbour through several images."""
+
+QUANTITIES = {
+    "energy": "energy",
+    "energies of atoms": "atom_energies",
+    "forces": "forces",
+    "virial": "virial",
+    "virials of atoms": "atom_virials",
+}
+"""What is compared, with the attribute of `Values`."""
 
 _INPUT = """\
 clear
@@ -44,9 +64,10 @@ neighbor {skin} bin
 {comm_modify}
 compute energies all pe/atom
 compute virial all pressure NULL virial
+compute stresses all stress/atom NULL pair
 thermo_style custom step pe c_virial[1] c_virial[2] c_virial[3] c_virial[4] c_virial[5] c_virial[6]
 thermo_modify format float %.17g
-dump atoms all custom 1 atoms{k}.dump id fx fy fz c_energies
+dump atoms all custom 1 atoms{k}.dump id fx fy fz c_energies c_stresses[*]
 dump_modify atoms sort id format float %.17g
 run 0
 """
@@ -61,12 +82,14 @@ class Values:
         atom_energies: eV, (atoms,).
         forces: eV/Å, (atoms, 3).
         virial: xx, yy, zz, xy, xz, yz, eV, (6,).
+        atom_virials: the same of each atom, which has half of every pair's, eV, (atoms, 6).
     """
 
     energy: np.ndarray
     atom_energies: np.ndarray
     forces: np.ndarray
     virial: np.ndarray
+    atom_virials: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +99,7 @@ class ParityRow:
     Attributes:
         cell: the configuration, in words.
         ranks: MPI ranks of LAMMPS.
-        quantity: "energy", "energies of atoms", "forces" or "virial".
+        quantity: one of `QUANTITIES`.
         magnitude: largest absolute value in Python, eV or eV/Å.
         relative: largest difference, divided by the magnitude.
         passed: whether it is within the limit.
@@ -120,7 +143,7 @@ def check_model(
     seed: int = 1,
     timeout: float = 600.0,
 ) -> ParityReport:
-    """Evaluates a model file in Python and in LAMMPS, on tilted and distorted cells.
+    """Evaluates a model file in Python and in LAMMPS, on the distorted cells of `CELLS`.
 
     Args:
         path: model file.
@@ -139,7 +162,7 @@ def check_model(
     lammps = find_lammps(lmp, arguments)
     ghosts = needs_ghosts(lammps)
     limit = LIMITS[header.precision]
-    structures = [distorted_cell(header.symbols, n, seed) for n in ((2, 2, 2), (3, 2, 2))]
+    structures = [distorted_cell(header.symbols, n, seed, tilted=t) for _, n, t in CELLS]
     references = [in_python(potential, s) for s in structures]  # pyright: ignore
     rows: list[ParityRow] = []
     version = "?"
@@ -147,8 +170,8 @@ def check_model(
         version, found = in_lammps(
             Path(path), header, structures, lammps, n, ghosts, timeout, environment
         )  # fmt: skip
-        for structure, expected, actual in zip(structures, references, found, strict=True):
-            name = f"{structure.n_atoms} atoms, tilted"
+        for (words, *_), expected, actual in zip(CELLS, references, found, strict=True):
+            name = f"{len(expected.forces)} atoms, {words}"
             rows += compare(name, n, expected, actual, limit)
     return ParityReport(version, lammps.lmp, limit, tuple(rows))
 
@@ -177,11 +200,20 @@ def in_python(potential: Potential, structure: Structure) -> Values:
     neighbors = build_neighbors(x, h, potential.cutoff)
     with torch_alone():
         found = evaluate(potential, species, x, h, neighbors)
-        with torch.no_grad():
-            energies = potential.atom_energies(edges_from(neighbors, x, h), species)
-    w = found.virial.numpy()
-    virial = np.array([w[0, 0], w[1, 1], w[2, 2], w[0, 1], w[0, 2], w[1, 2]])
-    return Values(np.array([float(found.energy)]), energies.numpy(), found.forces.numpy(), virial)
+        edges = edges_from(neighbors, x, h)
+        vectors = edges.vector.requires_grad_(True)
+        energies = potential.atom_energies(edges, species)
+        (slope,) = torch.autograd.grad(energies.sum(), vectors)
+    pairs = torch.stack([-vectors[:, a] * slope[:, b] for a, b in COMPONENTS], dim=1).detach()
+    halves = torch.zeros(len(species), len(COMPONENTS), dtype=pairs.dtype)
+    halves.index_add_(0, edges.center, 0.5 * pairs).index_add_(0, edges.neighbor, 0.5 * pairs)
+    return Values(
+        np.array([float(found.energy)]),
+        energies.detach().numpy(),
+        found.forces.numpy(),
+        np.array([float(found.virial[a, b]) for a, b in COMPONENTS]),
+        halves.numpy(),
+    )
 
 
 def in_lammps(
@@ -234,25 +266,21 @@ def _read_values(folder: Path, structures: Sequence[Structure]) -> tuple[str, li
         thermo = np.array([float(word) for word in lines[headings[k] + 1].split()])
         atoms = np.loadtxt(folder / f"atoms{k}.dump", skiprows=9)
         virial = thermo[2:8] * float(volume(structure.cell)) / NKTV2P
-        found.append(Values(thermo[1:2], atoms[:, 4], atoms[:, 1:4], virial))
+        stresses = atoms[:, 5:11] / -NKTV2P
+        found.append(Values(thermo[1:2], atoms[:, 4], atoms[:, 1:4], virial, stresses))
     return lines[0], found
 
 
 def compare(
     cell: str, ranks: int, reference: Values, found: Values, limit: float
 ) -> list[ParityRow]:
-    """Rows for the energy, the energies of atoms, the forces and the virial.
+    """One row for each quantity.
 
     Raises:
         LammpsError: another number of atoms.
     """
     rows = []
-    for quantity, name in (
-        ("energy", "energy"),
-        ("energies of atoms", "atom_energies"),
-        ("forces", "forces"),
-        ("virial", "virial"),
-    ):
+    for quantity, name in QUANTITIES.items():
         expected, actual = getattr(reference, name), getattr(found, name)
         if expected.shape != actual.shape:
             raise LammpsError(
