@@ -1,6 +1,5 @@
 """Energy, forces and virial of a configuration in one reverse pass."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -45,8 +44,7 @@ def evaluate(
         create_graph: keep the graph, so that forces and virial can be differentiated with respect
             to positions, cell and the potential's parameters.
     """
-    once = nullcontext() if create_graph else fused.first_derivatives()
-    with torch.enable_grad(), once:
+    with torch.enable_grad(), fused.of_vectors_alone():
         edges = edges_from(neighbors, positions, cell)
         if not edges.vector.requires_grad:
             edges.vector.requires_grad_(True)
