@@ -1,8 +1,7 @@
 // Numbers that carry their derivative along one direction, so that the code that takes a first
 // derivative gives a second one when it runs on them.
 //
-// All kernels are written for `Numbers<T, dual>`: ordinary numbers, or dual ones. Ordinary numbers
-// come out as they are, of dual ones the tangents.
+// All kernels are written for `Numbers<T, dual>`: ordinary numbers, or dual ones.
 #pragma once
 
 #include "vectors.h"
@@ -64,14 +63,17 @@ template <class T> struct Numbers<T, true> {
 template <class T, bool dual> using One = typename Numbers<T, dual>::One;
 template <class T, bool dual> using Many = typename Numbers<T, dual>::Many;
 
-// A number that does not vary along the direction.
-template <class T, bool dual> inline One<T, dual> constant(T x)
-{
-  if constexpr (dual) return {x, T(0)};
-  else return x;
-}
+// Arrays of values and, for dual numbers, of their tangents; either may be null.
+template <class T> struct Pair {
+  T *value, *tangent;
 
-// What the caller gets of a number.
+  Pair operator+(int64_t k) const { return {value ? value + k : value, tangent ? tangent + k : tangent}; }
+};
+
+template <class E> inline E value_of(E x) { return x; }
+template <class E> inline E value_of(Dual<E> x) { return x.value; }
+
+// What is added up over many edges: numbers that are not dual as they are, of the others tangents.
 template <class E> inline E outcome(E x) { return x; }
 template <class E> inline E outcome(Dual<E> x) { return x.tangent; }
 

@@ -51,29 +51,9 @@ OCVF_EXPORT void ocvf_destroy(void *handle)
   delete own;
 }
 
-OCVF_EXPORT int ocvf_forward(void *handle, const Edges *edges, const void *vector, void *own,
-                             void *arrived)
+// Zero: no memory.
+OCVF_EXPORT int ocvf_run(void *handle, const Edges *edges, const Arrays *arrays)
 {
   const auto *it = static_cast<Handle *>(handle);
-  return it->calls->forward(it->network, *edges, vector, own, arrived);
-}
-
-// From gradients of the sums; `weights`: null, or an array for each parameter, as on creation.
-OCVF_EXPORT int ocvf_backward(void *handle, const Edges *edges, const void *vector, const void *own,
-                              const void *arrived, void *slope, void *const *weights)
-{
-  const auto *it = static_cast<Handle *>(handle);
-  return it->calls->backward(it->network, *edges, vector, own, arrived, slope, weights);
-}
-
-// Derivatives along a direction of the vectors: of the sums (added), and of what `ocvf_backward`
-// gives for constant gradients of the sums.
-OCVF_EXPORT int ocvf_curvature(void *handle, const Edges *edges, const void *vector,
-                               const void *direction, const void *own, const void *arrived,
-                               void *own_tangent, void *arrived_tangent, void *slope,
-                               void *const *weights)
-{
-  const auto *it = static_cast<Handle *>(handle);
-  return it->calls->curvature(it->network, *edges, vector, direction, own, arrived, own_tangent,
-                              arrived_tangent, slope, weights);
+  return it->calls->run(it->network, *edges, *arrays);
 }

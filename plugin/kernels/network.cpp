@@ -1,6 +1,8 @@
 // Messages, and their sums, from the vectors of the edges.
 #include "network.h"
 
+#include <initializer_list>
+
 namespace OCVF_VARIANT {
 
 // Every row begins as the bias.
@@ -15,28 +17,28 @@ template <class T, bool dual>
 bool Network<T, dual>::run(const Edges &edges, const Given<T> &given, const Wanted<T> &wanted)
 {
   const int64_t width = model.size.features;
+  const bool angular_sums = model.size.blocks;
+  const bool forth = wanted.own.value || wanted.own.tangent;
+  const bool back = wanted.slope.value || wanted.slope.tangent;
   of_weights = wanted.weights;
   if (of_weights && !sums.begin(model)) return false;
-  if (wanted.slope) memset(wanted.slope, 0, size_t(3 * edges.number) * sizeof(T));
+  for (T *each : {wanted.slope.value, wanted.slope.tangent})
+    if (each) memset(each, 0, size_t(3 * edges.number) * sizeof(T));
   for (int64_t first = 0, last; first < edges.number; first = last) {
     last = edges.next(first);
     if (!reserve(last - first)) return false;
     choose(edges, given, first, last);
-    if (wanted.slope) messages<true>(edges);
+    const int64_t place_of_sum = edges.center[first] * width;
+    if (back) messages<true>(edges);
     else messages<false>(edges);
-    if (model.size.blocks) {
-      if (wanted.slope) angles<true>();
-      else angles<false>();
-    }
-    const int64_t center = edges.center[first];
-    if (wanted.own) {
-      reach(wanted.own + center * width);
-      if (model.size.blocks) leave(edges, wanted.arrived);
-    }
-    if (!wanted.slope) continue;
-    back_reach(given.own + center * width);
-    if (model.size.blocks) {
-      back_leave(edges, given.arrived);
+    if (angular_sums && back) angles<true>();
+    else if (angular_sums) angles<false>();
+    if (forth) reach(wanted.own + place_of_sum);
+    if (forth && angular_sums) leave(edges, wanted.arrived);
+    if (!back) continue;
+    back_reach(given.of_own + place_of_sum);
+    if (angular_sums) {
+      back_leave(edges, given.of_arrived);
       back_angles();
       back_filters();
     }
@@ -54,15 +56,15 @@ void Network<T, dual>::choose(const Edges &edges, const Given<T> &given, int64_t
   n = 0;
   here = edges.species[edges.center[first]];
   for (int64_t e = first; e < last; ++e) {
-    const T *v = given.vector + 3 * e;
+    const T *v = given.vector.value + 3 * e;
     if (!(v[0] * v[0] + v[1] * v[1] + v[2] * v[2] < limit)) continue;
     for (int axis = 0; axis < 3; ++axis)
-      if constexpr (dual) place.set(axis * step + n, {v[axis], given.direction[3 * e + axis]});
+      if constexpr (dual) place.set(axis * step + n, {v[axis], given.vector.tangent[3 * e + axis]});
       else place.set(axis * step + n, v[axis]);
     edge[n++] = e;
   }
   for (int64_t k = n; k < padded<T>(n); ++k)  // lanes without an edge
-    for (int axis = 0; axis < 3; ++axis) place.set(axis * step + k, constant<T, dual>(1));
+    for (int axis = 0; axis < 3; ++axis) place.set(axis * step + k, T(1) + One<T, dual>{});
   incoming = model.size.blocks ? n : 0;
   expand();
 }
@@ -157,23 +159,35 @@ template <class T, bool dual> template <bool slopes> void Network<T, dual>::angl
   for (int64_t k = 0; k < n * f; k += lanes<T>()) updated.put(k, updated.many(k) + message.many(k));
 }
 
-template <class T, bool dual> void Network<T, dual>::reach(T *row) const
+template <class T, bool dual> void Network<T, dual>::reach(Pair<T> own)
 {
+  const int64_t f = model.f;
+  for (int64_t c = 0; c < f; c += lanes<T>()) {
+    Number total = {};
+    for (int64_t k = 0; k < n; ++k)
+      total += filtered.many(k * model.all + f + c) * message.many((incoming + k) * f + c);
+    row.put(c, total);
+  }
+  hand_over(own);
+}
+
+template <class T, bool dual> void Network<T, dual>::leave(const Edges &edges, Pair<T> arrived)
+{
+  const int64_t f = model.f;
   for (int64_t k = 0; k < n; ++k) {
-    const Block filter = filtered + k * model.all + model.f;
-    const Block reaching = message + (incoming + k) * model.f;
-    for (int64_t c = 0; c < model.size.features; ++c) row[c] += outcome(filter.one(c) * reaching.one(c));
+    const Block filter = filtered + k * model.all + model.leaving_at;
+    for (int64_t c = 0; c < f; c += lanes<T>()) row.put(c, filter.many(c) * updated.many(k * f + c));
+    hand_over(arrived + edges.neighbor[edge[k]] * model.size.features);
   }
 }
 
-template <class T, bool dual> void Network<T, dual>::leave(const Edges &edges, T *arrived) const
+template <class T, bool dual> void Network<T, dual>::hand_over(Pair<T> to) const
 {
-  for (int64_t k = 0; k < n; ++k) {
-    T *target = arrived + edges.neighbor[edge[k]] * model.size.features;
-    const Block filter = filtered + k * model.all + model.leaving_at, leaving = updated + k * model.f;
-    for (int64_t c = 0; c < model.size.features; ++c)
-      target[c] += outcome(filter.one(c) * leaving.one(c));
-  }
+  const int64_t width = model.size.features;
+  if (to.value)
+    for (int64_t c = 0; c < width; ++c) to.value[c] += row.data[c];
+  if (dual && to.tangent)
+    for (int64_t c = 0; c < width; ++c) to.tangent[c] += row.data[row.next + c];
 }
 
 template class Network<float, false>;

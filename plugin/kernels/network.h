@@ -13,17 +13,13 @@
 
 namespace OCVF_VARIANT {
 
+// As the caller holds them; see variants.h.
 template <class T> struct Given {
-  const T *vector;         // (edges, 3)
-  const T *direction;      // (edges, 3), for dual numbers
-  const T *own, *arrived;  // gradients of the sums, (atoms, features); constant
+  Pair<const T> vector, of_own, of_arrived;
 };
-
-// Null: not wanted.
 template <class T> struct Wanted {
-  T *own, *arrived;           // added to, (atoms, features); both or none
-  T *slope;                   // written, (edges, 3)
-  const Weights<T> *weights;  // written; only together with the slope
+  Pair<T> own, arrived, slope;
+  const Weights<T> *weights;
 };
 
 template <class T, bool dual> class Network {
@@ -48,6 +44,7 @@ template <class T, bool dual> class Network {
   Table<T, dual> place;  // seven rows: the vector, its length, the unit vector
   int64_t step = 0;      // length of these rows
   Table<T, dual> spare;  // functions of as many edges as there are lanes
+  Table<T, dual> row;    // features of one atom or edge
   Table<T, dual> basis, basis_slope, basis_gradient, harmonic, harmonic_gradient;
   Table<T, dual> filtered, filtered_gradient;
   Table<T, dual> hidden, hidden_slope, hidden_gradient, message, message_slope, gradient;
@@ -60,14 +57,16 @@ template <class T, bool dual> class Network {
   void expand();
   template <bool slopes> void messages(const Edges &edges);
   template <bool slopes> void angles();
-  void reach(T *row) const;
-  void leave(const Edges &edges, T *arrived) const;
-  void back_reach(const T *row);
-  void back_leave(const Edges &edges, const T *arrived);
+  void reach(Pair<T> own);
+  void leave(const Edges &edges, Pair<T> arrived);
+  void back_reach(Pair<const T> of_own);
+  void back_leave(const Edges &edges, Pair<const T> of_arrived);
   void back_angles();
   void back_filters();
   void back_messages(const Edges &edges);
-  void chain(T *slope);
+  void chain(Pair<T> slope);
+  void fetch(Pair<const T> from);    // a row of the caller's
+  void hand_over(Pair<T> to) const;  // adds to one
 };
 
 }  // namespace OCVF_VARIANT

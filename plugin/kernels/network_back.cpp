@@ -9,34 +9,44 @@ template <class T, bool dual> static void scale(Rows<T, dual> x, Rows<T, dual> y
   for (int64_t k = 0; k < size; k += lanes<T>()) x.put(k, x.many(k) * y.many(k));
 }
 
-template <class T, bool dual> void Network<T, dual>::back_reach(const T *row)
+template <class T, bool dual> void Network<T, dual>::fetch(Pair<const T> from)
 {
+  const size_t bytes = size_t(model.size.features) * sizeof(T);
+  memcpy(row.data, from.value, bytes);
+  if (!dual) return;
+  if (from.tangent) memcpy(row.data + row.next, from.tangent, bytes);
+  else memset(row.data + row.next, 0, bytes);
+}
+
+template <class T, bool dual> void Network<T, dual>::back_reach(Pair<const T> of_own)
+{
+  const int64_t f = model.f;
+  fetch(of_own);
   for (int64_t k = 0; k < n; ++k) {
-    const Block filter = filtered + k * model.all + model.f;
-    const Block reaching = message + (incoming + k) * model.f;
-    const Block of_filter = filtered_gradient + k * model.all + model.f;
-    const Block of_message = gradient + (incoming + k) * model.f;
-    for (int64_t c = 0; c < model.size.features; ++c) {
-      of_filter.set(c, row[c] * reaching.one(c));
-      of_message.set(c, row[c] * filter.one(c));
+    const Block filter = filtered + k * model.all + f, of_filter = filtered_gradient + k * model.all + f;
+    const Block reaching = message + (incoming + k) * f, of_message = gradient + (incoming + k) * f;
+    for (int64_t c = 0; c < f; c += lanes<T>()) {
+      const Number given = row.many(c);
+      of_filter.put(c, given * reaching.many(c));
+      of_message.put(c, given * filter.many(c));
     }
   }
 }
 
 template <class T, bool dual>
-void Network<T, dual>::back_leave(const Edges &edges, const T *arrived)
+void Network<T, dual>::back_leave(const Edges &edges, Pair<const T> of_arrived)
 {
   const int64_t f = model.f;
   for (int64_t k = 0; k < n; ++k) {
-    const T *given = arrived + edges.neighbor[edge[k]] * model.size.features;
+    fetch(of_arrived + edges.neighbor[edge[k]] * model.size.features);
     const Block filter = filtered + k * model.all + model.leaving_at, leaving = updated + k * f;
     const Block of_filter = filtered_gradient + k * model.all + model.leaving_at;
-    for (int64_t c = 0; c < model.size.features; ++c) {
-      of_filter.set(c, given[c] * leaving.one(c));
-      gradient.set(k * f + c, given[c] * filter.one(c));
+    for (int64_t c = 0; c < f; c += lanes<T>()) {
+      const Number given = row.many(c), of_message = given * filter.many(c);
+      of_filter.put(c, given * leaving.many(c));
+      gradient.put(k * f + c, of_message);
+      updated_gradient.put(k * f + c, of_message * updated_slope.many(k * f + c));
     }
-    for (int64_t c = 0; c < f; c += lanes<T>())
-      updated_gradient.put(k * f + c, gradient.many(k * f + c) * updated_slope.many(k * f + c));
   }
 }
 
@@ -130,7 +140,7 @@ template <class T, bool dual> void Network<T, dual>::back_messages(const Edges &
   }
 }
 
-template <class T, bool dual> void Network<T, dual>::chain(T *slope)
+template <class T, bool dual> void Network<T, dual>::chain(Pair<T> slope)
 {
   const int64_t r = model.r, y = model.y, harmonics = model.harmonics.number;
   const Block along = spare, angle = along + lanes<T>();
@@ -151,8 +161,12 @@ template <class T, bool dual> void Network<T, dual>::chain(T *slope)
     const Number parallel = turn[0] * u[0] + turn[1] * u[1] + turn[2] * u[2];
     const Number d = place.many(3 * step + k), force = along.many(0);
     for (int axis = 0; axis < 3; ++axis) {
-      const auto found = outcome(force * u[axis] + (turn[axis] - parallel * u[axis]) / d);
-      for (int64_t lane = 0; lane < used; ++lane) slope[3 * edge[k + lane] + axis] = found[lane];
+      const Number found = force * u[axis] + (turn[axis] - parallel * u[axis]) / d;
+      for (int64_t lane = 0; lane < used; ++lane) {
+        const int64_t at = 3 * edge[k + lane] + axis;
+        if (slope.value) slope.value[at] = value_of(found)[lane];
+        if (dual && slope.tangent) slope.tangent[at] = outcome(found)[lane];
+      }
     }
   }
 }

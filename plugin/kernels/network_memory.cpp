@@ -16,7 +16,7 @@ template <class T, bool dual> bool Network<T, dual>::reserve(int64_t rows)
   };
   step = padded<T>(rows);
   bool done = edge.reserve(rows) && place.reserve(7, step) &&
-              spare.reserve(2 * size.radial + harmonics, lanes<T>()) &&
+              spare.reserve(2 * size.radial + harmonics, lanes<T>()) && row.reserve(1, model.f) &&
               all({&basis, &basis_slope, &basis_gradient}, rows, model.r) &&
               all({&filtered, &filtered_gradient}, rows, model.all) &&
               all({&hidden, &hidden_slope, &hidden_gradient}, 2 * rows, model.f) &&

@@ -18,9 +18,6 @@ template <class T> struct Kernel {
   Network<T, false> network{model};
   Network<T, true> dual{model};
 
-  static const T *in(const void *array) { return static_cast<const T *>(array); }
-  static T *out(void *array) { return static_cast<T *>(array); }
-
   static void *create(const int64_t *sizes, double cutoff, const double *const *w)
   {
     auto *kernel = new (std::nothrow) Kernel();
@@ -30,30 +27,23 @@ template <class T> struct Kernel {
     return nullptr;
   }
   static void destroy(void *kernel) { delete static_cast<Kernel *>(kernel); }
-  static bool forward(void *kernel, const Edges &edges, const void *vector, void *own, void *arrived)
+  static bool run(void *kernel, const Edges &edges, const Arrays &arrays)
   {
-    const Given<T> given{in(vector), nullptr, nullptr, nullptr};
-    const Wanted<T> wanted{out(own), out(arrived), nullptr, nullptr};
-    return static_cast<Kernel *>(kernel)->network.run(edges, given, wanted);
+    const auto in = [](const void *const *pair) {
+      return Pair<const T>{static_cast<const T *>(pair[0]), static_cast<const T *>(pair[1])};
+    };
+    const auto out = [](void *const *pair) {
+      return Pair<T>{static_cast<T *>(pair[0]), static_cast<T *>(pair[1])};
+    };
+    const Weights<T> into = arrays.weights ? weights<T>(arrays.weights) : Weights<T>{};
+    const Given<T> given{in(arrays.vector), in(arrays.of_own), in(arrays.of_arrived)};
+    const Wanted<T> wanted{out(arrays.own), out(arrays.arrived), out(arrays.slope),
+                           arrays.weights ? &into : nullptr};
+    auto *it = static_cast<Kernel *>(kernel);
+    if (arrays.vector[1]) return it->dual.run(edges, given, wanted);
+    return it->network.run(edges, given, wanted);
   }
-  static bool backward(void *kernel, const Edges &edges, const void *vector, const void *own,
-                       const void *arrived, void *slope, void *const *w)
-  {
-    const Given<T> given{in(vector), nullptr, in(own), in(arrived)};
-    const Weights<T> into = w ? weights<T>(w) : Weights<T>{};
-    const Wanted<T> wanted{nullptr, nullptr, out(slope), w ? &into : nullptr};
-    return static_cast<Kernel *>(kernel)->network.run(edges, given, wanted);
-  }
-  static bool curvature(void *kernel, const Edges &edges, const void *vector, const void *direction,
-                        const void *own, const void *arrived, void *own_tangent,
-                        void *arrived_tangent, void *slope, void *const *w)
-  {
-    const Given<T> given{in(vector), in(direction), in(own), in(arrived)};
-    const Weights<T> into = w ? weights<T>(w) : Weights<T>{};
-    const Wanted<T> wanted{out(own_tangent), out(arrived_tangent), out(slope), w ? &into : nullptr};
-    return static_cast<Kernel *>(kernel)->dual.run(edges, given, wanted);
-  }
-  static constexpr Calls calls{create, destroy, forward, backward, curvature};
+  static constexpr Calls calls{create, destroy, run};
 };
 
 const Calls *calls(bool single) { return single ? &Kernel<float>::calls : &Kernel<double>::calls; }

@@ -10,17 +10,19 @@ of the graph as well. Its own way back is the derivative along the cotangent λ 
 
     ∂/∂(v, g, θ) of λ·∂(g·S)/∂v = D_λ of (∂(g·S)/∂v, S, ∂(g·S)/∂θ),
 
-which the kernels take by running on dual numbers.
+which the kernels take by running on dual numbers. Where λ is known from the start, `sums_along`
+saves the way to ∂(g·S)/∂v. There are no third derivatives.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.potential.kernels import Kernel, Pairs, kernel_of, library
@@ -71,6 +73,14 @@ class _Task:
     pairs: Pairs
     width: int
 
+    def sums(self, vector: Tensor) -> Tensor:
+        """Zeros, (atoms, features)."""
+        return vector.new_zeros(len(self.pairs.species), self.width)
+
+
+def _like(weights: Sequence[Tensor]) -> list[Tensor]:
+    return [torch.empty_like(w, memory_format=torch.contiguous_format) for w in weights]
+
 
 class _Sums(torch.autograd.Function):
     """Edge vectors (and weights) to sums of messages."""
@@ -81,9 +91,8 @@ class _Sums(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         ctx.task = task
         ctx.save_for_backward(vector, *weights)
-        own = vector.new_zeros(len(task.pairs.species), task.width)
-        arrived = torch.zeros_like(own)
-        task.kernel.forward(task.pairs, vector, own, arrived)
+        own, arrived = task.sums(vector), task.sums(vector)
+        task.kernel.run(task.pairs, vector, own=own, arrived=arrived)
         return own, arrived
 
     @staticmethod
@@ -114,59 +123,62 @@ class _Slopes(torch.autograd.Function):
         ctx.save_for_backward(vector, own, arrived, *weights)
         ctx.set_materialize_grads(False)
         slope = torch.empty_like(vector)
-        found = [torch.empty_like(w) for w in weights] if of_weights else None
-        task.kernel.backward(task.pairs, vector, own, arrived, slope, found)
+        found = _like(weights) if of_weights else None
+        task.kernel.run(
+            task.pairs, vector, None, found, of_own=own, of_arrived=arrived, slope=slope
+        )
         return slope, *(found or ())
 
     @staticmethod
+    @once_differentiable
     def backward(
         ctx: Any, direction: Tensor | None, *of_weights: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         if any(g is not None for g in of_weights):
-            _refuse("a derivative of those by its parameters")
+            raise InputError(
+                "expected derivatives of the gradient by edge vectors, found one of the gradient by"
+                " a network's parameters, which kernels do not give; evaluate the network inside"
+                " fused.torch_alone()"
+            )
         vector, own, arrived, *weights = ctx.saved_tensors
         if direction is None:
             return (None,) * (5 + len(weights))
-        wanted = any(ctx.needs_input_grad[5:])
-        slope, *found = _Curvature.apply(  # pyright: ignore
-            ctx.task, wanted, vector, direction.contiguous(), own, arrived, *weights
-        )
-        of_own, of_arrived, *by_weights = found
-        return None, None, slope, of_own, of_arrived, *(by_weights or [None] * len(weights))
+        task: _Task = ctx.task
+        slope, of_own, of_arrived = torch.empty_like(vector), task.sums(vector), task.sums(vector)
+        found = _like(weights) if any(ctx.needs_input_grad[5:]) else None
+        task.kernel.run(
+            task.pairs, vector, direction.contiguous(), found, of_own=own, of_arrived=arrived,
+            own=(None, of_own), arrived=(None, of_arrived), slope=(None, slope),
+        )  # fmt: skip
+        return None, None, slope, of_own, of_arrived, *(found or [None] * len(weights))
 
 
-class _Curvature(torch.autograd.Function):
-    """Derivatives of sums and slopes along a direction of the edge vectors; the last there are."""
+class _Along(torch.autograd.Function):
+    """Sums of messages, and their derivatives along a direction of the edge vectors."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        task: _Task,
-        of_weights: bool,
-        vector: Tensor,
-        direction: Tensor,
-        own: Tensor,
-        arrived: Tensor,
-        *weights: Tensor,
+        ctx: Any, task: _Task, vector: Tensor, direction: Tensor, *weights: Tensor
     ) -> tuple[Tensor, ...]:
-        del ctx
-        slope = torch.empty_like(vector)
-        sums = torch.zeros_like(own), torch.zeros_like(arrived)
-        found = [torch.empty_like(w) for w in weights] if of_weights else None
-        task.kernel.curvature(task.pairs, vector, direction, own, arrived, *sums, slope, found)
-        return slope, *sums, *(found or ())
+        ctx.task = task
+        ctx.save_for_backward(vector, direction, *weights)
+        own, arrived = (task.sums(vector), task.sums(vector)), (task.sums(vector), task.sums(vector))
+        task.kernel.run(task.pairs, vector, direction, own=own, arrived=arrived)
+        return own[0], arrived[0], own[1], arrived[1]
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> NoReturn:
-        del ctx, gradients
-        _refuse("a third derivative")
-
-
-def _refuse(found: str) -> NoReturn:
-    raise InputError(
-        "expected at most first derivatives of a network, or derivatives of those by the vectors of"
-        f" its edges, from the kernels, found {found}; evaluate it inside fused.torch_alone()"
-    )
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        vector, direction, *weights = ctx.saved_tensors
+        task: _Task = ctx.task
+        own, arrived, own_tangent, arrived_tangent = (g.contiguous() for g in gradients)
+        slope = torch.empty_like(vector), torch.empty_like(vector)
+        found = _like(weights) if any(ctx.needs_input_grad[3:]) else None
+        task.kernel.run(
+            task.pairs, vector, direction, found, slope=slope,
+            of_own=(own_tangent, own), of_arrived=(arrived_tangent, arrived),
+        )  # fmt: skip
+        return None, slope[1], slope[0], *(found or [None] * len(weights))
 
 
 def message_sums(network: nn.Module, edges: Edges, species: Tensor) -> tuple[Tensor, Tensor]:
@@ -186,7 +198,29 @@ def message_sums(network: nn.Module, edges: Edges, species: Tensor) -> tuple[Ten
     Raises:
         InputError: on differentiation, if more derivatives are asked for than the kernels have.
     """
+    task, weights = _task(network, edges, species)
+    return _Sums.apply(task, edges.vector.contiguous(), *weights)  # pyright: ignore
+
+
+def sums_along(
+    network: nn.Module, edges: Edges, direction: Tensor, species: Tensor
+) -> tuple[Tensor, ...]:
+    """The two sums of `message_sums`, and after them their derivatives along a direction.
+
+    They can be differentiated once.
+
+    Args:
+        network: a `DimeNet`.
+        edges: as there.
+        direction: of the edge vectors, (edges, 3).
+        species: (atoms,).
+    """
+    task, weights = _task(network, edges, species)
+    vector, direction = edges.vector.contiguous(), direction.contiguous()
+    return _Along.apply(task, vector, direction, *weights)  # pyright: ignore
+
+
+def _task(network: nn.Module, edges: Edges, species: Tensor) -> tuple[_Task, list[Tensor]]:
     pairs = Pairs(edges.center.contiguous(), edges.neighbor.contiguous(), species.contiguous())
     kernel, weights = kernel_of(network, edges.vector.dtype)
-    task = _Task(kernel, pairs, network.size.n_features)  # pyright: ignore
-    return _Sums.apply(task, edges.vector.contiguous(), *weights)  # pyright: ignore
+    return _Task(kernel, pairs, network.size.n_features), weights  # pyright: ignore

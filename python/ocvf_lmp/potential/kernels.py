@@ -35,12 +35,23 @@ WEIGHTS = (
 """In the order in which the library takes them."""
 
 
+PAIRS = ("vector", "of_own", "of_arrived", "own", "arrived", "slope")
+"""Arrays that may have tangents; see plugin/kernels/variants.h."""
+
+
 class _Edges(ctypes.Structure):
     _fields_ = (
         ("number", ctypes.c_int64),
         ("center", ctypes.c_void_p),
         ("neighbor", ctypes.c_void_p),
         ("species", ctypes.c_void_p),
+    )
+
+
+class _Arrays(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p * 2) for name in PAIRS),
+        ("weights", ctypes.c_void_p),
     )
 
 
@@ -55,9 +66,7 @@ def library() -> ctypes.CDLL | None:
     found.ocvf_create.restype = pointer
     found.ocvf_create.argtypes = [ctypes.c_int, pointer, ctypes.c_double, pointer]
     found.ocvf_destroy.argtypes = [pointer]
-    found.ocvf_forward.argtypes = [pointer] * 5
-    found.ocvf_backward.argtypes = [pointer] * 7
-    found.ocvf_curvature.argtypes = [pointer] * 10
+    found.ocvf_run.argtypes = [pointer] * 3
     return found
 
 
@@ -83,11 +92,7 @@ class Pairs:
 
 
 class Kernel:
-    """A network's weights, packed for the kernels.
-
-    All tensors have to be contiguous. Edge vectors and what is like them are (edges, 3), sums
-    (atoms, features), derivatives with respect to weights in the order and shape of these.
-    """
+    """A network's weights, packed for the kernels."""
 
     def __init__(
         self, weights: Mapping[str, Tensor], size: Any, n_species: int, single: bool
@@ -109,52 +114,41 @@ class Kernel:
         if getattr(self, "handle", None):
             self.library.ocvf_destroy(self.handle)
 
-    def forward(self, pairs: Pairs, vector: Tensor, own: Tensor, arrived: Tensor) -> None:
-        """Adds the sums of messages to `own` and `arrived`."""
-        self._call("ocvf_forward", pairs, vector, own, arrived)
-
-    def backward(
+    def run(
         self,
         pairs: Pairs,
         vector: Tensor,
-        own: Tensor,
-        arrived: Tensor,
-        slope: Tensor,
-        of_weights: Sequence[Tensor] | None,
+        direction: Tensor | None = None,
+        of_weights: Sequence[Tensor] | None = None,
+        **arrays: Tensor | tuple[Tensor | None, Tensor | None],
     ) -> None:
-        """From gradients of the sums writes those by vectors (`slope`) and by weights."""
-        last = self._addresses(of_weights)
-        self._call("ocvf_backward", pairs, vector, own, arrived, slope, last=last)
+        """Sums of messages, and derivatives.
 
-    def curvature(
-        self,
-        pairs: Pairs,
-        vector: Tensor,
-        direction: Tensor,
-        own: Tensor,
-        arrived: Tensor,
-        own_tangent: Tensor,
-        arrived_tangent: Tensor,
-        slope: Tensor,
-        of_weights: Sequence[Tensor] | None,
-    ) -> None:
-        """Derivatives along a direction of the vectors: of the sums, which are added, and of what
-        `backward` writes."""
-        arrays = (vector, direction, own, arrived, own_tangent, arrived_tangent, slope)
-        self._call("ocvf_curvature", pairs, *arrays, last=self._addresses(of_weights))
+        All tensors have to be contiguous; vectors and what is like them are (edges, 3), sums
+        (atoms, features).
 
-    def _addresses(self, of_weights: Sequence[Tensor] | None) -> Any:
-        if of_weights is None:
-            return (None,)
-        left = iter(of_weights)
-        held = [next(left) if trained else None for trained in self.trained]
-        return ((ctypes.c_void_p * len(held))(*map(_address, held)),)
-
-    def _call(self, name: str, pairs: Pairs, *arrays: Tensor, last: tuple = ()) -> None:
+        Args:
+            pairs: sorted edges.
+            vector: of the edges, Å.
+            direction: of the vectors, along which tangents are taken.
+            of_weights: where derivatives by weights are written, in the order and shape of these;
+                with a direction, the tangents of these derivatives.
+            arrays: by their names in `PAIRS`, alone or with tangents: gradients of the sums (no
+                tangent is zero), and what is wanted: sums, which are added to what is there, and
+                the gradient by the vectors, which is written.
+        """
+        filled = _Arrays()
+        for name, given in {**arrays, "vector": (vector, direction)}.items():
+            value, tangent = given if isinstance(given, tuple) else (given, None)
+            setattr(filled, name, (ctypes.c_void_p * 2)(_address(value), _address(tangent)))
+        if of_weights is not None:
+            left = iter(of_weights)
+            held = [_address(next(left) if trained else None) for trained in self.trained]
+            addresses = (ctypes.c_void_p * len(held))(*held)
+            filled.weights = ctypes.addressof(addresses)
         indices = (pairs.center, pairs.neighbor, pairs.species)
         edges = _Edges(len(pairs.center), *map(_address, indices))
-        call = getattr(self.library, name)
-        if not call(self.handle, ctypes.byref(edges), *map(_address, arrays), *last):
+        if not self.library.ocvf_run(self.handle, ctypes.byref(edges), ctypes.byref(filled)):
             raise MemoryError("no memory for the messages of an atom")
 
 
