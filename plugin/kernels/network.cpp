@@ -28,19 +28,25 @@ bool Network<T, dual>::run(const Edges &edges, const Given<T> &given, const Want
     last = edges.next(first);
     if (!reserve(last - first)) return false;
     choose(edges, given, first, last);
+    expand<true>();
     const int64_t place_of_sum = edges.center[first] * width;
     if (back) messages<true>(edges);
     else messages<false>(edges);
-    if (angular_sums && back) angles<true>();
-    else if (angular_sums) angles<false>();
+    if (angular_sums && back) {
+      products<true>();
+      turn<true>();
+    } else if (angular_sums) {
+      products<false>();
+      turn<false>();
+    }
     if (forth) reach(wanted.own + place_of_sum);
     if (forth && angular_sums) leave(edges, wanted.arrived);
     if (!back) continue;
     back_reach(given.of_own + place_of_sum);
     if (angular_sums) {
       back_leave(edges, given.of_arrived);
-      back_angles();
-      back_filters();
+      back_turn();
+      back_products();
     }
     back_messages(edges);
     chain(wanted.slope);
@@ -66,11 +72,10 @@ void Network<T, dual>::choose(const Edges &edges, const Given<T> &given, int64_t
   for (int64_t k = n; k < padded<T>(n); ++k)  // lanes without an edge
     for (int axis = 0; axis < 3; ++axis) place.set(axis * step + k, T(1) + One<T, dual>{});
   incoming = model.size.blocks ? n : 0;
-  expand();
 }
 
-// Basis functions of the chosen edges, edge after edge.
-template <class T, bool dual> void Network<T, dual>::expand()
+// Lengths and directions of the chosen edges, and their basis functions, edge after edge.
+template <class T, bool dual> template <bool radial> void Network<T, dual>::expand()
 {
   const int64_t n_radial = model.size.radial, r = model.r, y = model.y;
   const Block value = spare, slope = value + n_radial * lanes<T>();
@@ -87,11 +92,11 @@ template <class T, bool dual> void Network<T, dual>::expand()
       v[axis] = v[axis] / d;
       place.put((4 + axis) * step + k, v[axis]);
     }
-    model.radial.template operator()<T, dual>(d, value, slope);
+    if (radial) model.radial.template operator()<T, dual>(d, value, slope);
     if (model.size.blocks) model.harmonics.template operator()<dual>(v, angle);
     const int64_t used = n - k < lanes<T>() ? n - k : lanes<T>();
     for (int64_t lane = 0; lane < used; ++lane) {
-      for (int64_t c = 0; c < n_radial; ++c) {
+      for (int64_t c = 0; radial && c < n_radial; ++c) {
         basis.set((k + lane) * r + c, value.one(c * lanes<T>() + lane));
         basis_slope.set((k + lane) * r + c, slope.one(c * lanes<T>() + lane));
       }
@@ -125,9 +130,10 @@ void Network<T, dual>::messages(const Edges &edges)
   silu<T, dual, slopes>(message, message_slope, both * f);
 }
 
-template <class T, bool dual> template <bool slopes> void Network<T, dual>::angles()
+// What the angular sums add up, and what messages become before the angular part is added.
+template <class T, bool dual> template <bool slopes> void Network<T, dual>::products()
 {
-  const int64_t orders = model.size.l_max + 1, f = model.f, a = model.a, y = model.y;
+  const int64_t orders = model.size.l_max + 1, f = model.f, a = model.a;
   begin<T, dual>(x, model.down_bias, n, a);
   model.down.template apply<dual, true>(message + incoming * f, n, x);
   silu<T, dual, slopes>(x, x_slope, n * a);
@@ -144,13 +150,19 @@ template <class T, bool dual> template <bool slopes> void Network<T, dual>::angl
       angular.put(k * a + c, -total);  // no angle of an edge with itself
     }
   }
+  begin<T, dual>(mixed, model.direct_bias, n, f);
+  model.direct.template apply<dual, true>(message, n, mixed);
+}
+
+// The angular sums, and the messages after the block.
+template <class T, bool dual> template <bool slopes> void Network<T, dual>::turn()
+{
+  const int64_t orders = model.size.l_max + 1, f = model.f, a = model.a, y = model.y;
   for (int64_t l = 0; l < orders; ++l)
     multiply<T, dual, false>(Left<T>{harmonic.data + l * l, 1, y}, harmonic.next, 2 * l + 1,
                              product + l * a, orders * a, n, a, bracket + l * l * a, a);
   multiply<T, dual, true>(Left<T>{harmonic.data, y, 1}, harmonic.next, n, bracket, a,
                           model.harmonics.number, a, angular, a);
-  begin<T, dual>(mixed, model.direct_bias, n, f);
-  model.direct.template apply<dual, true>(message, n, mixed);
   model.up.template apply<dual, true>(angular, n, mixed);
   silu<T, dual, slopes>(mixed, mixed_slope, n * f);
   begin<T, dual>(updated, model.update_bias, n, f);
@@ -190,9 +202,53 @@ template <class T, bool dual> void Network<T, dual>::hand_over(Pair<T> to) const
     for (int64_t c = 0; c < width; ++c) to.tangent[c] += row.data[row.next + c];
 }
 
+template <class T, bool dual>
+bool Network<T, dual>::columns(int64_t source, int64_t target, const T *distance, int64_t number, T *to)
+{
+  Buffer<T> vectors;
+  Buffer<int64_t> center, neighbor, species;
+  if (!vectors.zeros(6 * number) || !center.zeros(number) || !neighbor.reserve(number) ||
+      !species.reserve(2) || !reserve(number))
+    return false;
+  species[0] = source;
+  species[1] = target;
+  for (int64_t k = 0; k < number; ++k) {
+    neighbor[k] = 1;
+    vectors[3 * k] = distance[k];
+  }
+  const Edges edges{number, center, neighbor, species};
+  choose(edges, Given<T>{{vectors, vectors + 3 * number}, {}, {}}, 0, number);
+  expand<true>();
+  messages<false>(edges);
+  if (model.size.blocks) products<false>();
+
+  const int64_t f = model.f, products = (model.size.l_max + 1) * model.a;
+  const int64_t width = model.size.blocks ? 4 * f + products : f;
+  const auto copy = [](Block from, int64_t size, T *row) {
+    for (int64_t c = 0; c < size; ++c) row[c] = value_of(from.one(c));
+    return row + size;
+  };
+  memset(to, 0, size_t(number * width) * sizeof(T));  // of edges at the cutoff
+  for (int64_t k = 0; k < n; ++k) {
+    T *row = to + edge[k] * width;
+    for (int64_t c = 0; c < f; ++c)
+      *row++ = value_of(filtered.one(k * model.all + f + c) * message.one((incoming + k) * f + c));
+    if (!model.size.blocks) continue;
+    row = copy(product + k * products, products, row);
+    row = copy(message + k * f, f, row);
+    row = copy(mixed + k * f, f, row);
+    copy(filtered + k * model.all + model.leaving_at, f, row);
+  }
+  return true;
+}
+
 template class Network<float, false>;
 template class Network<float, true>;
 template class Network<double, false>;
 template class Network<double, true>;
+// for tabulated.cpp
+template void Network<float, false>::expand<false>();
+template void Network<float, false>::turn<false>();
+template void Network<float, false>::turn<true>();
 
 }  // namespace OCVF_VARIANT

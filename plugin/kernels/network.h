@@ -27,8 +27,11 @@ template <class T, bool dual> class Network {
   explicit Network(const Model<T> &weights) : model(weights) {}
   // False: no memory.
   bool run(const Edges &edges, const Given<T> &given, const Wanted<T> &wanted);
+  // What a table of functions of the distance holds (distance_table.h), for edges of the given
+  // lengths between two species: (number, Columns::number). False: no memory.
+  bool columns(int64_t source, int64_t target, const T *distance, int64_t number, T *to);
 
- private:
+ protected:
   using Number = Many<T, dual>;
   using Block = Rows<T, dual>;
 
@@ -41,7 +44,8 @@ template <class T, bool dual> class Network {
   int64_t n = 0, incoming = 0;
   int64_t here = 0;
   Buffer<int64_t> edge;
-  Table<T, dual> place;  // seven rows: the vector, its length, the unit vector
+  // Eight rows: the vector, its length, the unit vector, the derivative along the length.
+  Table<T, dual> place;
   int64_t step = 0;      // length of these rows
   Table<T, dual> spare;  // functions of as many edges as there are lanes
   Table<T, dual> row;    // features of one atom or edge
@@ -54,15 +58,16 @@ template <class T, bool dual> class Network {
 
   bool reserve(int64_t rows);  // for the edges of an atom
   void choose(const Edges &edges, const Given<T> &given, int64_t first, int64_t last);
-  void expand();
+  template <bool radial> void expand();
   template <bool slopes> void messages(const Edges &edges);
-  template <bool slopes> void angles();
+  template <bool slopes> void products();
+  template <bool slopes> void turn();
   void reach(Pair<T> own);
   void leave(const Edges &edges, Pair<T> arrived);
   void back_reach(Pair<const T> of_own);
   void back_leave(const Edges &edges, Pair<const T> of_arrived);
-  void back_angles();
-  void back_filters();
+  void back_turn();
+  void back_products();
   void back_messages(const Edges &edges);
   void chain(Pair<T> slope);
   void fetch(Pair<const T> from);    // a row of the caller's

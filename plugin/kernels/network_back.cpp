@@ -50,17 +50,15 @@ void Network<T, dual>::back_leave(const Edges &edges, Pair<const T> of_arrived)
   }
 }
 
-template <class T, bool dual> void Network<T, dual>::back_angles()
+template <class T, bool dual> void Network<T, dual>::back_turn()
 {
   const int64_t orders = model.size.l_max + 1, number = model.harmonics.number;
   const int64_t f = model.f, a = model.a, y = model.y;
   model.update.template transpose<dual, false>(updated_gradient, n, mixed_gradient);
   scale<T, dual>(mixed_gradient, mixed_slope, n * f);
-  model.direct.template transpose<dual, true>(mixed_gradient, n, gradient);
   model.up.template transpose<dual, false>(mixed_gradient, n, angular_gradient);
   if (of_weights) {
     sums.update.template add<dual>(updated_gradient, mixed, n);
-    sums.direct.template add<dual>(mixed_gradient, message, n);
     sums.up.template add<dual>(mixed_gradient, angular, n);
   }
 
@@ -90,9 +88,11 @@ template <class T, bool dual> void Network<T, dual>::back_angles()
                           y, harmonic_gradient, y);
 }
 
-// Through the filters of the angular sum, and the messages that they filter.
-template <class T, bool dual> void Network<T, dual>::back_filters()
+// Through the layer and the filters that the messages pass before angles are known.
+template <class T, bool dual> void Network<T, dual>::back_products()
 {
+  model.direct.template transpose<dual, true>(mixed_gradient, n, gradient);
+  if (of_weights) sums.direct.template add<dual>(mixed_gradient, message, n);
   const int64_t orders = model.size.l_max + 1, a = model.a;
   for (int64_t k = 0; k < n; ++k) {
     const Block filter = filtered + k * model.all + model.filters_at;
@@ -126,6 +126,12 @@ template <class T, bool dual> void Network<T, dual>::back_messages(const Edges &
       filtered_gradient.put(k * all + c, sum);
     }
   linear<T, dual, false>(filtered_gradient, all, n, model.collect, all, model.r, basis_gradient);
+  for (int64_t k = 0; k < n; ++k) {
+    One<T, dual> sum = {};
+    for (int64_t c = 0; c < model.size.radial; ++c)
+      sum += basis_gradient.one(k * model.r + c) * basis_slope.one(k * model.r + c);
+    place.set(7 * step + k, sum);
+  }
   if (!of_weights) return;
   sums.dense.template add<dual>(gradient, hidden, both);
   outer<T, dual>(filtered_gradient, all, all, basis, model.r, n, sums.collect);
@@ -142,24 +148,18 @@ template <class T, bool dual> void Network<T, dual>::back_messages(const Edges &
 
 template <class T, bool dual> void Network<T, dual>::chain(Pair<T> slope)
 {
-  const int64_t r = model.r, y = model.y, harmonics = model.harmonics.number;
-  const Block along = spare, angle = along + lanes<T>();
+  const int64_t y = model.y, harmonics = model.harmonics.number;
+  const Block angle = spare;
   for (int64_t k = 0; k < n; k += lanes<T>()) {
     const int64_t used = n - k < lanes<T>() ? n - k : lanes<T>();
-    for (int64_t lane = 0; lane < used; ++lane) {
-      One<T, dual> sum = {};
-      for (int64_t c = 0; c < model.size.radial; ++c)
-        sum += basis_gradient.one((k + lane) * r + c) * basis_slope.one((k + lane) * r + c);
-      along.set(lane, sum);
-      if (!model.size.blocks) continue;
+    for (int64_t lane = 0; lane < used && model.size.blocks; ++lane)
       for (int64_t m = 0; m < harmonics; ++m)
         angle.set(m * lanes<T>() + lane, harmonic_gradient.one((k + lane) * y + m));
-    }
     Number u[3], turn[3] = {};
     for (int axis = 0; axis < 3; ++axis) u[axis] = place.many((4 + axis) * step + k);
     if (model.size.blocks) model.harmonics.template transpose<dual>(u, angle, turn);
     const Number parallel = turn[0] * u[0] + turn[1] * u[1] + turn[2] * u[2];
-    const Number d = place.many(3 * step + k), force = along.many(0);
+    const Number d = place.many(3 * step + k), force = place.many(7 * step + k);
     for (int axis = 0; axis < 3; ++axis) {
       const Number found = force * u[axis] + (turn[axis] - parallel * u[axis]) / d;
       for (int64_t lane = 0; lane < used; ++lane) {

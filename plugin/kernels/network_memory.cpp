@@ -15,7 +15,7 @@ template <class T, bool dual> bool Network<T, dual>::reserve(int64_t rows)
     return done;
   };
   step = padded<T>(rows);
-  bool done = edge.reserve(rows) && place.reserve(7, step) &&
+  bool done = edge.reserve(rows) && place.reserve(8, step) &&
               spare.reserve(2 * size.radial + harmonics, lanes<T>()) && row.reserve(1, model.f) &&
               all({&basis, &basis_slope, &basis_gradient}, rows, model.r) &&
               all({&filtered, &filtered_gradient}, rows, model.all) &&

@@ -1,6 +1,6 @@
 // What this variant offers to the choice in kernels.cpp.
 #include "variants.h"
-#include "network.h"
+#include "tabulated.h"
 
 #include <new>
 
@@ -13,8 +13,33 @@ template <class Number, class Any> static Weights<Number> weights(Any *const *w)
           at(8), at(9), at(10), at(11), at(12), at(13), at(14), at(15)};
 }
 
+// Double precision is computed as it is; single precision reads functions of the distance from
+// tables, except where derivatives by weights or along a direction are wanted.
+template <class T> struct Tables {
+  explicit Tables(const Model<T> &) {}
+  bool set(const Sizes &, const Weights<const double> &) { return true; }
+  bool apply(const Given<T> &, const Wanted<T> &) { return false; }
+  bool run(const Edges &, const Given<T> &, const Wanted<T> &) { return false; }
+};
+template <> struct Tables<float> {
+  Model<double> exact;
+  Tabulated<float> network;
+
+  explicit Tables(const Model<float> &model) : network(model) {}
+  bool set(const Sizes &size, const Weights<const double> &weights) { return exact.set(size, weights); }
+  bool apply(const Given<float> &given, const Wanted<float> &wanted)
+  {
+    return !given.vector.tangent && !wanted.weights;
+  }
+  bool run(const Edges &edges, const Given<float> &given, const Wanted<float> &wanted)
+  {
+    return (network.made() || network.make(exact)) && network.run(edges, given, wanted);
+  }
+};
+
 template <class T> struct Kernel {
   Model<T> model;
+  Tables<T> tables{model};
   Network<T, false> network{model};
   Network<T, true> dual{model};
 
@@ -22,7 +47,8 @@ template <class T> struct Kernel {
   {
     auto *kernel = new (std::nothrow) Kernel();
     const Sizes size{sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], cutoff};
-    if (kernel && kernel->model.set(size, weights<const double>(w))) return kernel;
+    const auto given = weights<const double>(w);
+    if (kernel && kernel->model.set(size, given) && kernel->tables.set(size, given)) return kernel;
     delete kernel;
     return nullptr;
   }
@@ -40,6 +66,7 @@ template <class T> struct Kernel {
     const Wanted<T> wanted{out(arrays.own), out(arrays.arrived), out(arrays.slope),
                            arrays.weights ? &into : nullptr};
     auto *it = static_cast<Kernel *>(kernel);
+    if (it->tables.apply(given, wanted)) return it->tables.run(edges, given, wanted);
     if (arrays.vector[1]) return it->dual.run(edges, given, wanted);
     return it->network.run(edges, given, wanted);
   }
