@@ -2,6 +2,7 @@
 // taken as many at a time as a vector has lanes.
 #pragma once
 
+#include "dual.h"
 #include "matrices.h"
 
 namespace OCVF_VARIANT {
@@ -12,26 +13,28 @@ struct Radial {
   int64_t number = 0;
 
   // Values and derivatives at distances up to the cutoff, (number, lanes) each.
-  template <class T> void operator()(Wide<T> d, T *value, T *slope) const
+  template <class T, bool dual>
+  void operator()(Many<T, dual> d, Rows<T, dual> value, Rows<T, dual> slope) const
   {
+    using Number = Many<T, dual>;
     constexpr double p = 6.0;
     constexpr T c0 = (p + 1) * (p + 2) * (p + 3) / 6, c1 = p * (p + 2) * (p + 3) / 2;
     constexpr T c2 = p * (p + 1) * (p + 3) / 2, c3 = p * (p + 1) * (p + 2) / 6;
     const T wave = T(3.14159265358979323846 / cutoff), norm = T(__builtin_sqrt(2.0 / cutoff));
-    const Wide<T> x = d / T(cutoff), fifth = x * x * x * x * x;
-    const Wide<T> factor = norm / d;
-    const Wide<T> cut = factor * (T(1) + fifth * x * (-c0 + x * (c1 + x * (-c2 + x * c3))));
-    const Wide<T> cut_slope =
+    const Number x = d / T(cutoff), fifth = x * x * x * x * x;
+    const Number factor = norm / d;
+    const Number cut = factor * (T(1) + fifth * x * (-c0 + x * (c1 + x * (-c2 + x * c3))));
+    const Number cut_slope =
         factor * fifth *
         (-T(p) * c0 + x * (T(p + 1) * c1 + x * (-T(p + 2) * c2 + x * T(p + 3) * c3))) / T(cutoff);
-    Wide<T> sine, cosine;
+    Number sine, cosine;
     sine_cosine<T>(d * wave, sine, cosine);
-    const Wide<T> falling = cut_slope - cut / d;  // of everything but the sine
-    Wide<T> s = sine, c = cosine;                 // of n times the angle
+    const Number falling = cut_slope - cut / d;  // of everything but the sine
+    Number s = sine, c = cosine;                 // of n times the angle
     for (int64_t n = 0; n < number; ++n) {
-      store(value + n * lanes<T>(), Wide<T>(s * cut));
-      store(slope + n * lanes<T>(), Wide<T>(T(n + 1) * wave * c * cut + s * falling));
-      const Wide<T> next = s * cosine + c * sine;
+      value.put(n * lanes<T>(), s * cut);
+      slope.put(n * lanes<T>(), T(n + 1) * wave * c * cut + s * falling);
+      const Number next = s * cosine + c * sine;
       c = c * cosine - s * sine;
       s = next;
     }
@@ -72,38 +75,41 @@ template <class T> class Harmonics {
   }
 
   // Y_lm of unit vectors, (number, lanes).
-  void operator()(const Wide<T> *u, T *y) const
+  template <bool dual> void operator()(const Many<T, dual> *u, Rows<T, dual> y) const
   {
-    Wide<T> power[3][MAX_ORDER + 1];
+    using Number = Many<T, dual>;
+    Number power[3][MAX_ORDER + 1];
     raise(u, power);
     const T *from = table;
     for (int l = 0; l <= l_max; ++l) {
       const int width = 2 * l + 1;
-      Wide<T> sum[2 * MAX_ORDER + 1] = {};
+      Number sum[2 * MAX_ORDER + 1] = {};
       for (int j = 0; j <= l; ++j)
         for (int i = 0; i <= j; ++i, from += width) {
-          const Wide<T> monomial = power[0][l - j] * power[1][j - i] * power[2][i];
+          const Number monomial = power[0][l - j] * power[1][j - i] * power[2][i];
           for (int m = 0; m < width; ++m) sum[m] += from[m] * monomial;
         }
-      for (int m = 0; m < width; ++m) store(y + (l * l + m) * lanes<T>(), sum[m]);
+      for (int m = 0; m < width; ++m) y.put((l * l + m) * lanes<T>(), sum[m]);
     }
   }
 
   // sum_lm gradient_lm dY_lm/du, Y taken as polynomials of a free vector u.
-  void transpose(const Wide<T> *u, const T *gradient, Wide<T> *sum) const
+  template <bool dual>
+  void transpose(const Many<T, dual> *u, Rows<T, dual> gradient, Many<T, dual> *sum) const
   {
-    Wide<T> power[3][MAX_ORDER + 1];
+    using Number = Many<T, dual>;
+    Number power[3][MAX_ORDER + 1];
     raise(u, power);
-    for (int axis = 0; axis < 3; ++axis) sum[axis] = Wide<T>{};
+    for (int axis = 0; axis < 3; ++axis) sum[axis] = Number{};
     const T *from = table;
     for (int l = 0; l <= l_max; ++l) {
       const int width = 2 * l + 1;
-      const T *own = gradient + l * l * lanes<T>();
+      const Rows<T, dual> own = gradient + l * l * lanes<T>();
       for (int j = 0; j <= l; ++j)
         for (int i = 0; i <= j; ++i, from += width) {
           const int a = l - j, b = j - i;
-          Wide<T> weight = {};
-          for (int m = 0; m < width; ++m) weight += from[m] * load(own + m * lanes<T>());
+          Number weight = {};
+          for (int m = 0; m < width; ++m) weight += from[m] * own.many(m * lanes<T>());
           if (a) sum[0] += weight * T(a) * power[0][a - 1] * power[1][b] * power[2][i];
           if (b) sum[1] += weight * T(b) * power[0][a] * power[1][b - 1] * power[2][i];
           if (i) sum[2] += weight * T(i) * power[0][a] * power[1][b] * power[2][i - 1];
@@ -125,10 +131,10 @@ template <class T> class Harmonics {
     return (y + z) * (y + z + 1) / 2 + z;
   }
 
-  void raise(const Wide<T> *u, Wide<T> (*power)[MAX_ORDER + 1]) const
+  template <class Number> void raise(const Number *u, Number (*power)[MAX_ORDER + 1]) const
   {
     for (int axis = 0; axis < 3; ++axis) {
-      power[axis][0] = all<T>(1);
+      power[axis][0] = T(1) + Number{};
       for (int l = 1; l <= l_max; ++l) power[axis][l] = power[axis][l - 1] * u[axis];
     }
   }

@@ -51,16 +51,9 @@ OCVF_EXPORT void ocvf_destroy(void *handle)
   delete own;
 }
 
-OCVF_EXPORT int ocvf_forward(void *handle, const Edges *edges, const void *vector, void *own,
-                             void *arrived)
+// Zero: no memory.
+OCVF_EXPORT int ocvf_run(void *handle, const Edges *edges, const Arrays *arrays)
 {
   const auto *it = static_cast<Handle *>(handle);
-  return it->calls->forward(it->network, *edges, vector, own, arrived);
-}
-
-OCVF_EXPORT int ocvf_backward(void *handle, const Edges *edges, const void *vector, const void *own,
-                              const void *arrived, void *slope)
-{
-  const auto *it = static_cast<Handle *>(handle);
-  return it->calls->backward(it->network, *edges, vector, own, arrived, slope);
+  return it->calls->run(it->network, *edges, *arrays);
 }

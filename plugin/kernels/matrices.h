@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-#include "vectors.h"
+#include "dual.h"
 
 namespace OCVF_VARIANT {
 
@@ -27,11 +27,35 @@ template <class T> class Buffer {
     held = size;
     return true;
   }
+  // The same, all zero.
+  bool zeros(int64_t size)
+  {
+    if (!reserve(size)) return false;
+    memset(data, 0, size_t(size) * sizeof(T));
+    return true;
+  }
   operator T *() const { return data; }
 
  private:
   T *data = nullptr;
   int64_t held = 0;
+};
+
+// Rows with their memory.
+template <class T, bool dual> class Table : public Rows<T, dual> {
+ public:
+  Table() : Rows<T, dual>{nullptr, 0} {}
+  // Content is lost. False: no memory.
+  bool reserve(int64_t rows, int64_t columns)
+  {
+    if (!memory.reserve((dual ? 2 : 1) * rows * columns)) return false;
+    this->data = memory;
+    this->next = rows * columns;
+    return true;
+  }
+
+ private:
+  Buffer<T> memory;
 };
 
 // A matrix as the left factor: element (row, k) lies at data[row * row_step + k * k_step].
@@ -107,6 +131,45 @@ inline void multiply(Left<T> a, int64_t rows, const T *b, int64_t b_step, int64_
     strip<T, 1, add>(a, rows, b + n, b_step, depth, c + n, c_step);
 }
 
+// C = A B, or C += A B, where B is constant and all of C's columns are wanted.
+template <class T, bool dual, bool add>
+inline void linear(Rows<T, dual> a, int64_t a_step, int64_t rows, const T *b, int64_t depth,
+                   int64_t columns, Rows<T, dual> c)
+{
+  for (int sheet = 0; sheet < (dual ? 2 : 1); ++sheet) {
+    const Left<T> left{a.data + sheet * a.next, a_step, 1};
+    multiply<T, add>(left, rows, b, columns, depth, columns, c.data + sheet * c.next, columns);
+  }
+}
+
+// The same where both factors may be dual; `a_next` from the left factor's values to its tangents.
+template <class T, bool dual, bool add>
+inline void multiply(Left<T> a, int64_t a_next, int64_t rows, Rows<T, dual> b, int64_t b_step,
+                     int64_t depth, int64_t columns, Rows<T, dual> c, int64_t c_step)
+{
+  multiply<T, add>(a, rows, b.data, b_step, depth, columns, c.data, c_step);
+  if constexpr (dual) {
+    const Left<T> tangent{a.data + a_next, a.row_step, a.k_step};
+    T *sum = c.data + c.next;
+    multiply<T, add>(a, rows, b.data + b.next, b_step, depth, columns, sum, c_step);
+    multiply<T, true>(tangent, rows, b.data, b_step, depth, columns, sum, c_step);
+  }
+}
+
+// Adds the outcome of A^T B, (columns of A, columns of B).
+template <class T, bool dual>
+inline void outer(Rows<T, dual> a, int64_t a_step, int64_t a_columns, Rows<T, dual> b,
+                  int64_t b_step, int64_t rows, T *sum)
+{
+  const auto from = [&](const T *left, const T *right) {
+    multiply<T, true>(Left<T>{left, 1, a_step}, a_columns, right, b_step, rows, b_step, sum, b_step);
+  };
+  if constexpr (dual) {
+    from(a.data + a.next, b.data);
+    from(a.data, b.data + b.next);
+  } else from(a.data, b.data);
+}
+
 // Weights of a linear layer, (out, in) in memory, for both directions.
 template <class T> class Layer {
  public:
@@ -124,16 +187,16 @@ template <class T> class Layer {
     return true;
   }
   // y (rows, padded out) = or += x W^T for x (rows, padded in).
-  template <bool add> void apply(const T *x, int64_t rows, T *y) const
+  template <bool dual, bool add>
+  void apply(Rows<T, dual> x, int64_t rows, Rows<T, dual> y) const
   {
-    const Left<T> left{x, padded<T>(in), 1};
-    multiply<T, add>(left, rows, forward, padded<T>(out), in, padded<T>(out), y, padded<T>(out));
+    linear<T, dual, add>(x, padded<T>(in), rows, forward, in, padded<T>(out), y);
   }
   // x (rows, padded in) = or += y W for y (rows, padded out).
-  template <bool add> void transpose(const T *y, int64_t rows, T *x) const
+  template <bool dual, bool add>
+  void transpose(Rows<T, dual> y, int64_t rows, Rows<T, dual> x) const
   {
-    const Left<T> left{y, padded<T>(out), 1};
-    multiply<T, add>(left, rows, backward, padded<T>(in), out, padded<T>(in), x, padded<T>(in));
+    linear<T, dual, add>(y, padded<T>(out), rows, backward, out, padded<T>(in), x);
   }
 
  private:

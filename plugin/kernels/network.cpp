@@ -1,275 +1,254 @@
 // Messages, and their sums, from the vectors of the edges.
 #include "network.h"
 
+#include <initializer_list>
+
 namespace OCVF_VARIANT {
 
 // Every row begins as the bias.
-template <class T>
-static void begin(T *to, const T *bias, int64_t rows, int64_t width)
+template <class T, bool dual>
+static void begin(Rows<T, dual> to, const T *bias, int64_t rows, int64_t width)
 {
-  for (int64_t k = 0; k < rows; ++k) memcpy(to + k * width, bias, size_t(width) * sizeof(T));
+  for (int64_t k = 0; k < rows; ++k) memcpy(to.data + k * width, bias, size_t(width) * sizeof(T));
+  if (dual) memset(to.data + to.next, 0, size_t(rows * width) * sizeof(T));
 }
 
-template <class T>
-void Network<T>::choose(const Edges &edges, const T *vector, int64_t first, int64_t last)
+template <class T, bool dual>
+bool Network<T, dual>::run(const Edges &edges, const Given<T> &given, const Wanted<T> &wanted)
 {
-  const T limit = T(size.cutoff) * T(size.cutoff);
+  const int64_t width = model.size.features;
+  const bool angular_sums = model.size.blocks;
+  const bool forth = wanted.own.value || wanted.own.tangent;
+  const bool back = wanted.slope.value || wanted.slope.tangent;
+  of_weights = wanted.weights;
+  if (of_weights && !sums.begin(model)) return false;
+  for (T *each : {wanted.slope.value, wanted.slope.tangent})
+    if (each) memset(each, 0, size_t(3 * edges.number) * sizeof(T));
+  for (int64_t first = 0, last; first < edges.number; first = last) {
+    last = edges.next(first);
+    if (!reserve(last - first)) return false;
+    choose(edges, given, first, last);
+    expand<true>();
+    const int64_t place_of_sum = edges.center[first] * width;
+    if (back) messages<true>(edges);
+    else messages<false>(edges);
+    if (angular_sums && back) {
+      products<true>();
+      turn<true>();
+    } else if (angular_sums) {
+      products<false>();
+      turn<false>();
+    }
+    if (forth) reach(wanted.own + place_of_sum);
+    if (forth && angular_sums) leave(edges, wanted.arrived);
+    if (!back) continue;
+    back_reach(given.of_own + place_of_sum);
+    if (angular_sums) {
+      back_leave(edges, given.of_arrived);
+      back_turn();
+      back_products();
+    }
+    back_messages(edges);
+    chain(wanted.slope);
+  }
+  if (of_weights) sums.hand_over(model, *wanted.weights);
+  return true;
+}
+
+template <class T, bool dual>
+void Network<T, dual>::choose(const Edges &edges, const Given<T> &given, int64_t first, int64_t last)
+{
+  const T limit = T(model.size.cutoff) * T(model.size.cutoff);
   n = 0;
   here = edges.species[edges.center[first]];
   for (int64_t e = first; e < last; ++e) {
-    const T *v = vector + 3 * e;
+    const T *v = given.vector.value + 3 * e;
     if (!(v[0] * v[0] + v[1] * v[1] + v[2] * v[2] < limit)) continue;
-    for (int axis = 0; axis < 3; ++axis) place[axis * step + n] = v[axis];
+    for (int axis = 0; axis < 3; ++axis)
+      if constexpr (dual) place.set(axis * step + n, {v[axis], given.vector.tangent[3 * e + axis]});
+      else place.set(axis * step + n, v[axis]);
     edge[n++] = e;
   }
   for (int64_t k = n; k < padded<T>(n); ++k)  // lanes without an edge
-    for (int axis = 0; axis < 3; ++axis) place[axis * step + k] = T(1);
-  incoming = size.blocks ? n : 0;
-  expand();
+    for (int axis = 0; axis < 3; ++axis) place.set(axis * step + k, T(1) + One<T, dual>{});
+  incoming = model.size.blocks ? n : 0;
 }
 
-// Basis functions of the chosen edges, edge after edge.
-template <class T> void Network<T>::expand()
+// Lengths and directions of the chosen edges, and their basis functions, edge after edge.
+template <class T, bool dual> template <bool radial> void Network<T, dual>::expand()
 {
-  T *value = spare, *slope = value + size.radial * lanes<T>(), *angle = slope + size.radial * lanes<T>();
+  const int64_t n_radial = model.size.radial, r = model.r, y = model.y;
+  const Block value = spare, slope = value + n_radial * lanes<T>();
+  const Block angle = slope + n_radial * lanes<T>();
   for (int64_t k = 0; k < n; k += lanes<T>()) {
-    Wide<T> v[3], square = {};
+    Number v[3], square = {};
     for (int axis = 0; axis < 3; ++axis) {
-      v[axis] = load(place + axis * step + k);
+      v[axis] = place.many(axis * step + k);
       square += v[axis] * v[axis];
     }
-    const Wide<T> d = root<T>(square);
-    store(place + 3 * step + k, d);
+    const Number d = root<T>(square);
+    place.put(3 * step + k, d);
     for (int axis = 0; axis < 3; ++axis) {
-      v[axis] /= d;
-      store(place + (4 + axis) * step + k, v[axis]);
+      v[axis] = v[axis] / d;
+      place.put((4 + axis) * step + k, v[axis]);
     }
-    radial.template operator()<T>(d, value, slope);
-    if (size.blocks) harmonics(v, angle);
+    if (radial) model.radial.template operator()<T, dual>(d, value, slope);
+    if (model.size.blocks) model.harmonics.template operator()<dual>(v, angle);
     const int64_t used = n - k < lanes<T>() ? n - k : lanes<T>();
     for (int64_t lane = 0; lane < used; ++lane) {
-      for (int64_t c = 0; c < size.radial; ++c) {
-        basis[(k + lane) * r + c] = value[c * lanes<T>() + lane];
-        basis_slope[(k + lane) * r + c] = slope[c * lanes<T>() + lane];
+      for (int64_t c = 0; radial && c < n_radial; ++c) {
+        basis.set((k + lane) * r + c, value.one(c * lanes<T>() + lane));
+        basis_slope.set((k + lane) * r + c, slope.one(c * lanes<T>() + lane));
       }
-      if (!size.blocks) continue;
-      for (int64_t m = 0; m < harmonics.number; ++m)
-        harmonic[(k + lane) * y + m] = angle[m * lanes<T>() + lane];
+      if (!model.size.blocks) continue;
+      for (int64_t m = 0; m < model.harmonics.number; ++m)
+        harmonic.set((k + lane) * y + m, angle.one(m * lanes<T>() + lane));
     }
   }
 }
 
-template <class T> template <bool slopes> void Network<T>::messages(const Edges &edges)
+template <class T, bool dual>
+template <bool slopes>
+void Network<T, dual>::messages(const Edges &edges)
 {
-  multiply<T, false>(Left<T>{basis, r, 1}, n, spread, all, size.radial, all, filtered, all);
+  const int64_t f = model.f, all = model.all, species = model.size.species;
+  linear<T, dual, false>(basis, model.r, n, model.spread, model.size.radial, all, filtered);
   for (int64_t k = 0; k < n; ++k) {
     const int64_t there = edges.species[edges.neighbor[edge[k]]];
-    const T *common = filtered + k * all;
-    const T *away = pairs + (here * size.species + there) * f;
-    const T *toward = pairs + (there * size.species + here) * f;
-    for (int64_t c = 0; c < f; ++c) {
-      if (size.blocks) hidden[k * f + c] = common[c] + away[c];
-      hidden[(incoming + k) * f + c] = common[c] + toward[c];
+    const Block common = filtered + k * all;
+    const T *away = model.pairs + (here * species + there) * f;
+    const T *toward = model.pairs + (there * species + here) * f;
+    for (int64_t c = 0; c < f; c += lanes<T>()) {
+      if (model.size.blocks) hidden.put(k * f + c, load(away + c) + common.many(c));
+      hidden.put((incoming + k) * f + c, load(toward + c) + common.many(c));
     }
   }
   const int64_t both = incoming + n;
-  silu<T, slopes>(hidden, hidden_slope, both * f);
-  begin<T>(message, dense_bias, both, f);
-  dense.template apply<true>(hidden, both, message);
-  silu<T, slopes>(message, message_slope, both * f);
+  silu<T, dual, slopes>(hidden, hidden_slope, both * f);
+  begin<T, dual>(message, model.dense_bias, both, f);
+  model.dense.template apply<dual, true>(hidden, both, message);
+  silu<T, dual, slopes>(message, message_slope, both * f);
 }
 
-template <class T> template <bool slopes> void Network<T>::angles()
+// What the angular sums add up, and what messages become before the angular part is added.
+template <class T, bool dual> template <bool slopes> void Network<T, dual>::products()
 {
-  const int64_t orders = size.l_max + 1;
-  begin<T>(x, down_bias, n, a);
-  down.template apply<true>(message + incoming * f, n, x);
-  silu<T, slopes>(x, x_slope, n * a);
+  const int64_t orders = model.size.l_max + 1, f = model.f, a = model.a;
+  begin<T, dual>(x, model.down_bias, n, a);
+  model.down.template apply<dual, true>(message + incoming * f, n, x);
+  silu<T, dual, slopes>(x, x_slope, n * a);
   for (int64_t k = 0; k < n; ++k) {
-    const T *filter = filtered + k * all + filters_at;
+    const Block filter = filtered + k * model.all + model.filters_at;
     for (int64_t c = 0; c < a; c += lanes<T>()) {
-      const Wide<T> own = load(x + k * a + c);
-      Wide<T> total = {};
+      const Number own = x.many(k * a + c);
+      Number total = {};
       for (int64_t l = 0; l < orders; ++l) {
-        const Wide<T> term = own * load(filter + l * a + c);
-        store(product + (k * orders + l) * a + c, term);
+        const Number term = own * filter.many(l * a + c);
+        product.put((k * orders + l) * a + c, term);
         total += term;
       }
-      store(angular + k * a + c, Wide<T>(-total));  // no angle of an edge with itself
+      angular.put(k * a + c, -total);  // no angle of an edge with itself
     }
   }
+  begin<T, dual>(mixed, model.direct_bias, n, f);
+  model.direct.template apply<dual, true>(message, n, mixed);
+}
+
+// The angular sums, and the messages after the block.
+template <class T, bool dual> template <bool slopes> void Network<T, dual>::turn()
+{
+  const int64_t orders = model.size.l_max + 1, f = model.f, a = model.a, y = model.y;
   for (int64_t l = 0; l < orders; ++l)
-    multiply<T, false>(Left<T>{harmonic + l * l, 1, y}, 2 * l + 1, product + l * a, orders * a, n, a,
-                       bracket + l * l * a, a);
-  multiply<T, true>(Left<T>{harmonic, y, 1}, n, bracket, a, harmonics.number, a, angular, a);
-  begin<T>(mixed, direct_bias, n, f);
-  direct.template apply<true>(message, n, mixed);
-  up.template apply<true>(angular, n, mixed);
-  silu<T, slopes>(mixed, mixed_slope, n * f);
-  begin<T>(updated, update_bias, n, f);
-  update.template apply<true>(mixed, n, updated);
-  silu<T, slopes>(updated, updated_slope, n * f);
-  for (int64_t k = 0; k < n * f; ++k) updated[k] += message[k];
+    multiply<T, dual, false>(Left<T>{harmonic.data + l * l, 1, y}, harmonic.next, 2 * l + 1,
+                             product + l * a, orders * a, n, a, bracket + l * l * a, a);
+  multiply<T, dual, true>(Left<T>{harmonic.data, y, 1}, harmonic.next, n, bracket, a,
+                          model.harmonics.number, a, angular, a);
+  model.up.template apply<dual, true>(angular, n, mixed);
+  silu<T, dual, slopes>(mixed, mixed_slope, n * f);
+  begin<T, dual>(updated, model.update_bias, n, f);
+  model.update.template apply<dual, true>(mixed, n, updated);
+  silu<T, dual, slopes>(updated, updated_slope, n * f);
+  for (int64_t k = 0; k < n * f; k += lanes<T>()) updated.put(k, updated.many(k) + message.many(k));
 }
 
-template <class T> void Network<T>::leave(const Edges &edges, T *arrived) const
+template <class T, bool dual> void Network<T, dual>::reach(Pair<T> own)
 {
+  const int64_t f = model.f;
+  for (int64_t c = 0; c < f; c += lanes<T>()) {
+    Number total = {};
+    for (int64_t k = 0; k < n; ++k)
+      total += filtered.many(k * model.all + f + c) * message.many((incoming + k) * f + c);
+    row.put(c, total);
+  }
+  hand_over(own);
+}
+
+template <class T, bool dual> void Network<T, dual>::leave(const Edges &edges, Pair<T> arrived)
+{
+  const int64_t f = model.f;
   for (int64_t k = 0; k < n; ++k) {
-    T *target = arrived + edges.neighbor[edge[k]] * size.features;
-    const T *filter = filtered + k * all + leaving_at, *leaving = updated + k * f;
-    for (int64_t c = 0; c < size.features; ++c) target[c] += filter[c] * leaving[c];
+    const Block filter = filtered + k * model.all + model.leaving_at;
+    for (int64_t c = 0; c < f; c += lanes<T>()) row.put(c, filter.many(c) * updated.many(k * f + c));
+    hand_over(arrived + edges.neighbor[edge[k]] * model.size.features);
   }
 }
 
-template <class T>
-bool Network<T>::forward(const Edges &edges, const T *vector, T *own, T *arrived)
+template <class T, bool dual> void Network<T, dual>::hand_over(Pair<T> to) const
 {
-  for (int64_t first = 0, last; first < edges.number; first = last) {
-    last = edges.next(first);
-    if (!reserve(last - first)) return false;
-    choose(edges, vector, first, last);
-    messages<false>(edges);
-    T *row = own + edges.center[first] * size.features;
-    for (int64_t k = 0; k < n; ++k) {
-      const T *filter = filtered + k * all + f, *reaching = message + (incoming + k) * f;
-      for (int64_t c = 0; c < size.features; ++c) row[c] += filter[c] * reaching[c];
-    }
-    if (!size.blocks) continue;
-    angles<false>();
-    leave(edges, arrived);
+  const int64_t width = model.size.features;
+  if (to.value)
+    for (int64_t c = 0; c < width; ++c) to.value[c] += row.data[c];
+  if (dual && to.tangent)
+    for (int64_t c = 0; c < width; ++c) to.tangent[c] += row.data[row.next + c];
+}
+
+template <class T, bool dual>
+bool Network<T, dual>::columns(int64_t source, int64_t target, const T *distance, int64_t number, T *to)
+{
+  Buffer<T> vectors;
+  Buffer<int64_t> center, neighbor, species;
+  if (!vectors.zeros(6 * number) || !center.zeros(number) || !neighbor.reserve(number) ||
+      !species.reserve(2) || !reserve(number))
+    return false;
+  species[0] = source;
+  species[1] = target;
+  for (int64_t k = 0; k < number; ++k) {
+    neighbor[k] = 1;
+    vectors[3 * k] = distance[k];
+  }
+  const Edges edges{number, center, neighbor, species};
+  choose(edges, Given<T>{{vectors, vectors + 3 * number}, {}, {}}, 0, number);
+  expand<true>();
+  messages<false>(edges);
+  if (model.size.blocks) products<false>();
+
+  const int64_t f = model.f, products = (model.size.l_max + 1) * model.a;
+  const int64_t width = model.size.blocks ? 4 * f + products : f;
+  const auto copy = [](Block from, int64_t size, T *row) {
+    for (int64_t c = 0; c < size; ++c) row[c] = value_of(from.one(c));
+    return row + size;
+  };
+  memset(to, 0, size_t(number * width) * sizeof(T));  // of edges at the cutoff
+  for (int64_t k = 0; k < n; ++k) {
+    T *row = to + edge[k] * width;
+    for (int64_t c = 0; c < f; ++c)
+      *row++ = value_of(filtered.one(k * model.all + f + c) * message.one((incoming + k) * f + c));
+    if (!model.size.blocks) continue;
+    row = copy(product + k * products, products, row);
+    row = copy(message + k * f, f, row);
+    row = copy(mixed + k * f, f, row);
+    copy(filtered + k * model.all + model.leaving_at, f, row);
   }
   return true;
 }
 
-template <class T>
-bool Network<T>::backward(const Edges &edges, const T *vector, const T *own_gradient,
-                          const T *arrived_gradient, T *slope)
-{
-  memset(slope, 0, size_t(3 * edges.number) * sizeof(T));
-  for (int64_t first = 0, last; first < edges.number; first = last) {
-    last = edges.next(first);
-    if (!reserve(last - first)) return false;
-    choose(edges, vector, first, last);
-    messages<true>(edges);
-    const T *row = own_gradient + edges.center[first] * size.features;
-    for (int64_t k = 0; k < n; ++k) {
-      const T *filter = filtered + k * all + f, *reaching = message + (incoming + k) * f;
-      T *of_filter = filtered_gradient + k * all + f, *of_message = gradient + (incoming + k) * f;
-      for (int64_t c = 0; c < size.features; ++c) {
-        of_filter[c] = row[c] * reaching[c];
-        of_message[c] = row[c] * filter[c];
-      }
-    }
-    if (size.blocks) {
-      angles<true>();
-      back_angles(edges, arrived_gradient);
-    }
-    back_messages();
-    chain(slope);
-  }
-  return true;
-}
-
-template <class T>
-void Network<T>::back_angles(const Edges &edges, const T *arrived_gradient)
-{
-  const int64_t orders = size.l_max + 1, number = harmonics.number;
-  for (int64_t k = 0; k < n; ++k) {
-    const T *given = arrived_gradient + edges.neighbor[edge[k]] * size.features;
-    const T *filter = filtered + k * all + leaving_at, *leaving = updated + k * f;
-    T *of_filter = filtered_gradient + k * all + leaving_at, *of_message = gradient + k * f;
-    for (int64_t c = 0; c < size.features; ++c) {
-      of_filter[c] = given[c] * leaving[c];
-      of_message[c] = given[c] * filter[c];
-      updated_gradient[k * f + c] = of_message[c] * updated_slope[k * f + c];
-    }
-  }
-  update.template transpose<false>(updated_gradient, n, mixed_gradient);
-  for (int64_t k = 0; k < n * f; ++k) mixed_gradient[k] *= mixed_slope[k];
-  direct.template transpose<true>(mixed_gradient, n, gradient);
-  up.template transpose<false>(mixed_gradient, n, angular_gradient);
-
-  multiply<T, false>(Left<T>{harmonic, 1, y}, number, angular_gradient, a, n, a, bracket_gradient, a);
-  for (int64_t k = 0; k < n; ++k)
-    for (int64_t c = 0; c < a; c += lanes<T>()) {
-      const Wide<T> given = -load(angular_gradient + k * a + c);
-      for (int64_t l = 0; l < orders; ++l) store(product_gradient + (k * orders + l) * a + c, given);
-    }
-  for (int64_t l = 0; l < orders; ++l)
-    multiply<T, true>(Left<T>{harmonic + l * l, y, 1}, n, bracket_gradient + l * l * a, a, 2 * l + 1, a,
-                      product_gradient + l * a, orders * a);
-
-  // Y meets the bracket where it leaves, and the product where the bracket is made.
-  T *leaves = turned, *makes = turned + a * y;
-  for (int64_t l = 0; l < orders; ++l)
-    for (int64_t m = l * l; m < (l + 1) * (l + 1); ++m)
-      for (int64_t c = 0; c < a; ++c) {
-        leaves[c * y + m] = bracket[m * a + c];
-        makes[(l * a + c) * y + m] = bracket_gradient[m * a + c];
-      }
-  multiply<T, false>(Left<T>{angular_gradient, a, 1}, n, leaves, y, size.angular, y, harmonic_gradient, y);
-  multiply<T, true>(Left<T>{product, orders * a, 1}, n, makes, y, orders * a, y, harmonic_gradient, y);
-
-  for (int64_t k = 0; k < n; ++k) {
-    const T *filter = filtered + k * all + filters_at;
-    T *of_filter = filtered_gradient + k * all + filters_at;
-    for (int64_t c = 0; c < a; c += lanes<T>()) {
-      const Wide<T> own = load(x + k * a + c);
-      Wide<T> total = {};
-      for (int64_t l = 0; l < orders; ++l) {
-        const Wide<T> given = load(product_gradient + (k * orders + l) * a + c);
-        store(of_filter + l * a + c, Wide<T>(given * own));
-        total += given * load(filter + l * a + c);
-      }
-      store(x_gradient + k * a + c, Wide<T>(total * load(x_slope + k * a + c)));
-    }
-  }
-  down.template transpose<true>(x_gradient, n, gradient + incoming * f);
-}
-
-template <class T> void Network<T>::back_messages()
-{
-  const int64_t both = incoming + n;
-  for (int64_t k = 0; k < both * f; ++k) gradient[k] *= message_slope[k];
-  dense.template transpose<false>(gradient, both, hidden_gradient);
-  for (int64_t k = 0; k < n; ++k) {
-    T *into = filtered_gradient + k * all;
-    const int64_t toward = (incoming + k) * f;
-    for (int64_t c = 0; c < f; ++c) {
-      into[c] = hidden_gradient[toward + c] * hidden_slope[toward + c];
-      if (size.blocks) into[c] += hidden_gradient[k * f + c] * hidden_slope[k * f + c];
-    }
-  }
-  multiply<T, false>(Left<T>{filtered_gradient, all, 1}, n, collect, r, all, r, basis_gradient, r);
-}
-
-template <class T> void Network<T>::chain(T *slope)
-{
-  T *along = spare, *angle = along + lanes<T>();
-  for (int64_t k = 0; k < n; k += lanes<T>()) {
-    const int64_t used = n - k < lanes<T>() ? n - k : lanes<T>();
-    for (int64_t lane = 0; lane < used; ++lane) {
-      T sum = 0;
-      for (int64_t c = 0; c < size.radial; ++c)
-        sum += basis_gradient[(k + lane) * r + c] * basis_slope[(k + lane) * r + c];
-      along[lane] = sum;
-      if (!size.blocks) continue;
-      for (int64_t m = 0; m < harmonics.number; ++m)
-        angle[m * lanes<T>() + lane] = harmonic_gradient[(k + lane) * y + m];
-    }
-    Wide<T> u[3], turn[3] = {};
-    for (int axis = 0; axis < 3; ++axis) u[axis] = load(place + (4 + axis) * step + k);
-    if (size.blocks) harmonics.transpose(u, angle, turn);
-    const Wide<T> parallel = turn[0] * u[0] + turn[1] * u[1] + turn[2] * u[2];
-    const Wide<T> d = load(place + 3 * step + k), force = load(along);
-    for (int axis = 0; axis < 3; ++axis) {
-      const Wide<T> found = force * u[axis] + (turn[axis] - parallel * u[axis]) / d;
-      for (int64_t lane = 0; lane < used; ++lane) slope[3 * edge[k + lane] + axis] = found[lane];
-    }
-  }
-}
-
-template class Network<float>;
-template class Network<double>;
+template class Network<float, false>;
+template class Network<float, true>;
+template class Network<double, false>;
+template class Network<double, true>;
+// for tabulated.cpp
+template void Network<float, false>::expand<false>();
+template void Network<float, false>::turn<false>();
+template void Network<float, false>::turn<true>();
 
 }  // namespace OCVF_VARIANT

@@ -1,4 +1,4 @@
-// Short vectors of numbers, as wide as the processor's registers, and SiLU on them.
+// Short vectors of numbers, as wide as the processor's registers.
 //
 // Everything lives in a namespace of its variant: the same code is compiled for several kinds of
 // processor, and the linker must never take one kind's functions for another's. For the same
@@ -105,18 +105,6 @@ template <class T> inline void sine_cosine(Wide<T> angle, Wide<T> &sine, Wide<T>
   }
   sine = even;
   cosine = -odd * t;
-}
-
-// x sigmoid(x) in place, and its derivative where it is wanted.
-template <class T, bool slope> inline void silu(T *x, T *derivative, int64_t size)
-{
-  for (int64_t k = 0; k < size; k += lanes<T>()) {
-    const Wide<T> in = load(x + k);
-    const Wide<T> sigmoid = T(1) / (T(1) + exponential<T>(-in));
-    const Wide<T> out = in * sigmoid;
-    store(x + k, out);
-    if (slope) store(derivative + k, Wide<T>(sigmoid + out * (T(1) - sigmoid)));
-  }
 }
 
 }  // namespace OCVF_VARIANT

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ocvf_lmp.fit.frames import Batch, Frame, collate
+from ocvf_lmp.potential.fused import of_vectors_alone
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.system.edges import Edges
 from ocvf_lmp.units import GPA
@@ -65,7 +66,8 @@ def residuals(potential: Potential, batch: Batch, create_graph: bool) -> Residua
     moving = Edges(edges.center, edges.neighbor, vector, edges.reverse)
     atoms = potential.atom_energies(moving, batch.species)
     energy = torch.zeros_like(batch.energy).index_add(0, batch.frame, atoms)
-    (slope,) = torch.autograd.grad(atoms.sum(), vector, create_graph=create_graph)
+    with of_vectors_alone():
+        (slope,) = torch.autograd.grad(atoms.sum(), vector, create_graph=create_graph)
     forces = torch.zeros_like(batch.forces)
     forces = forces.index_add(0, edges.center, slope).index_add(0, edges.neighbor, -slope)
     strain = vector.unsqueeze(2) * slope.unsqueeze(1)

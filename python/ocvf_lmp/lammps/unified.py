@@ -15,7 +15,7 @@ from ocvf_lmp.lammps.gate import Gate
 from ocvf_lmp.lammps.model_header import ModelHeader
 from ocvf_lmp.lammps.step import Host, Step, identify, read_step, write_results
 from ocvf_lmp.mpi import is_first_rank
-from ocvf_lmp.potential import fused
+from ocvf_lmp.potential import fused, kernels
 from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.protocol import Exchange
 from ocvf_lmp.system.edges import Edges
@@ -128,7 +128,7 @@ class MLIAPModel:
         Runs to its end on ranks without atoms too: the others wait for their exchanges.
         """
         vector = step.vector.detach().requires_grad_(True)
-        with torch.enable_grad(), fused.first_derivatives():
+        with torch.enable_grad(), fused.of_vectors_alone():
             used = vector if step.chosen is None else vector[step.chosen]
             edges = Edges(step.center, step.neighbor, used.to(self._dtype))
             energies = self.potential.atom_energies(edges, step.species, exchange)  # pyright: ignore
@@ -162,7 +162,7 @@ def summary(header: ModelHeader) -> str:
     if header.temperature is not None:
         parts.append(f"the correction belongs to {header.temperature:g} K")
     parts.append(f"exported {header.created}, weights {header.checksum[:12]}")
-    parts.append(f"networks on CPUs by {fused.described()}")
+    parts.append(f"networks on CPUs by {kernels.described()}")
     return "\n".join(parts)
 
 

@@ -4,7 +4,8 @@ The forward pass keeps no graph. The backward pass undoes every part of the step
 yields the configurations in reverse order, and pulls the cotangent of the state back through the
 same parts: the exact gradient of the discrete trajectory at the memory of one step. Round-off of
 the way back grows like the distance of neighbouring trajectories, so the state is replaced by a
-stored one (an anchor) every so often.
+stored one (an anchor) every so often. The forces of all steps are kept, which is three numbers an
+atom and step: they need not be computed again, and spare the way back most of its round-off.
 
 The way back is in `walk`.
 """
@@ -20,6 +21,7 @@ from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.md.horizon import Horizon, horizon
 from ocvf_lmp.md.lyapunov import Lyapunov
 from ocvf_lmp.md.mechanics import Mechanics
+from ocvf_lmp.md.npt import Push, push_of
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.rollout import Limits, rollout
 from ocvf_lmp.md.state import NptState
@@ -115,8 +117,8 @@ def adjoint_gradient(
     state = state.map(torch.Tensor.detach)
     recorder.note(0, state)
 
-    def watch(step: int, now: NptState, _: Mechanics) -> None:
-        recorder.note(step, now)
+    def watch(step: int, now: NptState, mechanics: Mechanics) -> None:
+        recorder.note(step, now, push_of(mechanics))
         if progress is not None:
             progress("forward", step)
 
@@ -124,7 +126,7 @@ def adjoint_gradient(
     means = recorder.means()
     value, weights = _loss_and_weights(loss, means, len(sampled))
     walk = Walk(potential, species, params, end.state, skin)
-    for step in walk.back(n_steps, recorder.anchors, observe, sampled, weights):
+    for step in walk.back(n_steps, recorder.anchors, recorder.pushes, observe, sampled, weights):
         if progress is not None:
             progress("backward", step)
     norms = torch.stack(walk.norms[::-1])
@@ -143,15 +145,18 @@ def adjoint_gradient(
 
 @dataclass
 class _Recorder:
-    """Sums observables and keeps anchors during the forward pass."""
+    """Sums observables and keeps anchors and forces during the forward pass."""
 
     observe: Observe
     sampled: range
     anchor_every: int
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
     anchors: dict[int, NptState] = field(default_factory=dict)
+    pushes: dict[int, Push] = field(default_factory=dict)
 
-    def note(self, step: int, state: NptState) -> None:
+    def note(self, step: int, state: NptState, push: Push | None = None) -> None:
+        if push is not None:
+            self.pushes[step] = push
         if step % self.anchor_every == 0:
             self.anchors[step] = state
         if step not in self.sampled:

@@ -1,10 +1,12 @@
 """A potential with its neighbour list, evaluated on one configuration after another."""
 
+from collections.abc import Sequence
+
 import torch
 
-from ocvf_lmp.arrays import Cell, Positions, Scalar, Species
+from ocvf_lmp.arrays import Cell, Forces, Matrix3, Positions, Scalar, Species
 from ocvf_lmp.errors import InputError
-from ocvf_lmp.md.mechanics import Mechanics, evaluate
+from ocvf_lmp.md.mechanics import Mechanics, evaluate, pull_back
 from ocvf_lmp.potential.composite import split
 from ocvf_lmp.potential.protocol import BlackBox, Potential
 from ocvf_lmp.system.neighbors import NeighborList, build_neighbors, edges_from, needs_rebuild
@@ -51,6 +53,25 @@ class ForceField:
             return self._with_boxes(positions, cell, create_graph)
         listed = self.neighbors(positions, cell)
         return evaluate(self.potential, self.species, positions, cell, listed, create_graph)
+
+    def pull_back(
+        self,
+        positions: Positions,
+        cell: Cell,
+        of_forces: Forces,
+        of_virial: Matrix3,
+        parameters: Sequence[torch.Tensor],
+    ) -> list[torch.Tensor | None]:
+        """Cotangents of positions, cell and parameters from those of forces and virial.
+
+        Raises:
+            InputError: a potential with a black box.
+        """
+        self.refuse_graph()
+        listed = self.neighbors(positions, cell)
+        return pull_back(
+            self.potential, self.species, positions, cell, listed, of_forces, of_virial, parameters
+        )
 
     def energy(self, positions: Positions, cell: Cell) -> Scalar:
         """Energy alone, eV; differentiable in all that requires grad.

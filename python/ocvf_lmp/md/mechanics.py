@@ -1,12 +1,13 @@
-"""Energy, forces and virial of a configuration in one reverse pass."""
+"""Energy, forces and virial of a configuration in one reverse pass, and the way back from them."""
 
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from ocvf_lmp.arrays import Cell, Forces, Matrix3, Positions, Scalar, Species
 from ocvf_lmp.potential import fused
+from ocvf_lmp.potential.along import energy_along
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.system.neighbors import NeighborList, edges_from
 
@@ -45,8 +46,7 @@ def evaluate(
         create_graph: keep the graph, so that forces and virial can be differentiated with respect
             to positions, cell and the potential's parameters.
     """
-    once = nullcontext() if create_graph else fused.first_derivatives()
-    with torch.enable_grad(), once:
+    with torch.enable_grad(), fused.of_vectors_alone():
         edges = edges_from(neighbors, positions, cell)
         if not edges.vector.requires_grad:
             edges.vector.requires_grad_(True)
@@ -60,3 +60,41 @@ def evaluate(
     if not create_graph:
         return Mechanics(energy.detach(), forces.detach(), virial.detach())
     return Mechanics(energy, forces, virial)
+
+
+def pull_back(
+    potential: Potential,
+    species: Species,
+    positions: Positions,
+    cell: Cell,
+    neighbors: NeighborList,
+    of_forces: Forces,
+    of_virial: Matrix3,
+    parameters: Sequence[torch.Tensor],
+) -> list[torch.Tensor | None]:
+    """Cotangents of a configuration and of parameters from those of its forces and virial.
+
+    Args:
+        potential: energy of the atoms.
+        species: (atoms,).
+        positions: Å, (atoms, 3).
+        cell: rows, Å, (3, 3).
+        neighbors: a list that is still valid for the configuration.
+        of_forces: cotangent of the forces, (atoms, 3).
+        of_virial: of the virial, (3, 3).
+        parameters: of the potential.
+
+    Returns:
+        Of positions, of the cell, and of each parameter; None where nothing depends on it.
+    """
+    with torch.enable_grad():
+        positions = positions.detach().requires_grad_(True)
+        cell = cell.detach().requires_grad_(True)
+        edges = edges_from(neighbors, positions, cell)
+        # forces and virial are linear in dE/d(vector): their product with the cotangents is its
+        # product with
+        direction = of_forces[edges.center] - of_forces[edges.neighbor]
+        direction = direction - edges.vector @ (0.5 * (of_virial + of_virial.T))
+        value = energy_along(potential, edges, direction, species)
+        found = torch.autograd.grad(value, [positions, cell, *parameters], allow_unused=True)
+    return list(found)

@@ -1,8 +1,7 @@
 """The way back along a trajectory, carrying the cotangent of the state.
 
 Forces appear at the end of one step and at the start of the next; both cotangents are collected
-before one derivative of the force is taken: one evaluation with a graph and one pass through it a
-step.
+before one derivative of the force is taken. The forces themselves are those of the way forward.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -55,6 +54,7 @@ class Walk:
         self,
         n_steps: int,
         anchors: Mapping[int, NptState],
+        pushes: Mapping[int, Push],
         observe: Observe,
         sampled: range,
         weights: Mapping[str, torch.Tensor],
@@ -64,6 +64,7 @@ class Walk:
         Args:
             n_steps: number of the final state.
             anchors: stored states by step.
+            pushes: stored forces and virials by step; those that are missing are evaluated.
             observe: observables of a frame.
             sampled: steps of the frames.
             weights: cotangent of each observable of each frame.
@@ -75,10 +76,8 @@ class Walk:
         for t in range(n_steps, -1, -1):
             anchor = anchors.get(t) if t < n_steps else None
             place = after if anchor is None else anchor
-            positions = place.positions.detach().requires_grad_(True)
-            cell = place.cell.detach().requires_grad_(True)
-            mechanics = self.force_field(positions, cell, create_graph=True)
-            push = Push(mechanics.forces.detach(), mechanics.virial.detach())
+            positions, cell = place.positions, place.cell
+            push = pushes.get(t) or push_of(self.force_field(positions, cell))
             of_push: list[Push] = []
             if t < n_steps:
                 if anchor is not None:
@@ -97,7 +96,7 @@ class Walk:
                     integrator, state, push, dt, self.cotangent
                 )
                 of_push.append(pushed)
-            self._add_forces(push_of(mechanics), of_push, positions, cell)
+            self._add_forces(of_push, positions, cell)
             if t > 0:
                 after, self.cotangent = undo_drift(integrator, state, dt, self.cotangent)
             yield t
@@ -129,21 +128,15 @@ class Walk:
             slopes = torch.autograd.grad(parts, (positions, cell), given, allow_unused=True)
             self._add_to_configuration(*slopes)
 
-    def _add_forces(
-        self, outputs: Push, cotangents: list[Push], positions: torch.Tensor, cell: torch.Tensor
-    ) -> None:
+    def _add_forces(self, cotangents: list[Push], positions: Positions, cell: Cell) -> None:
         """Pulls back through forces and virial to configuration and parameters."""
         given = cotangents[0]
         for more in cotangents[1:]:
             given = Push(given.forces + more.forces, given.virial + more.virial)
-        pairs = [(o, g) for o, g in zip(outputs, given, strict=True) if o.requires_grad]
-        if not pairs:
-            return
-        inputs = [positions, cell, *self.parameters.values()]
-        slopes = torch.autograd.grad(
-            [o for o, _ in pairs], inputs, [g for _, g in pairs], allow_unused=True
+        of_positions, of_cell, *slopes = self.force_field.pull_back(
+            positions, cell, given.forces, given.virial, list(self.parameters.values())
         )
-        self._add_to_configuration(slopes[0], slopes[1])
-        for name, slope in zip(self.parameters, slopes[2:], strict=True):
+        self._add_to_configuration(of_positions, of_cell)
+        for name, slope in zip(self.parameters, slopes, strict=True):
             if slope is not None:
                 self.gradients[name] += slope

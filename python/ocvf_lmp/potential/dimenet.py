@@ -108,6 +108,16 @@ class DimeNet(nn.Module):
         """Total energy, eV."""
         return self.atom_energies(edges, species).sum()
 
+    def energy_along(self, edges: Edges, direction: Tensor, species: Species) -> Scalar:
+        """Derivative of the energy along a direction, by the kernels; see `along.energy_along`."""
+        turned = by_center(Edges(edges.center, edges.neighbor, direction)).vector
+        found = fused.sums_along(self, by_center(edges), turned, species)
+        n_sums = 1 + len(self.blocks)
+        sums, tangents = found[:n_sums], found[2 : 2 + n_sums]
+        energy = (self._read(found[0], found[1]) * self.scale).sum()
+        slopes = torch.autograd.grad(energy, sums, create_graph=True)
+        return torch.stack([(s * t).sum() for s, t in zip(slopes, tangents, strict=True)]).sum()
+
     def _rounds(self) -> "zip[tuple[InteractionBlock, OutputBlock]]":
         """Each interaction block with the output block that reads its messages."""
         return zip(self.blocks, list(self.outputs)[1:], strict=True)  # pyright: ignore
@@ -132,10 +142,14 @@ class DimeNet(nn.Module):
             arrived = exchange.to_owners(arrived) if len(self.blocks) else arrived
             atoms = torch.unique_consecutive(edges.center)
             own, arrived = own.index_select(0, atoms), arrived.index_select(0, atoms)
+        return atoms, self._read(own, arrived)
+
+    def _read(self, own: Tensor, arrived: Tensor) -> Tensor:
+        """Energies in units of the scale, (atoms,), from the kernels' sums."""
         energies = self.outputs[0].energies(own)  # pyright: ignore
         if len(self.blocks):
             energies = energies + self.outputs[1].energies(arrived)  # pyright: ignore
-        return atoms, energies
+        return energies
 
     def _closed(self, geometry: _Geometry, species: Species) -> Tensor:
         """Messages kept on the edges of their source; the opposite edge is in the same table."""

@@ -1,7 +1,5 @@
-// Sizes, weights and memory of a network.
-#include "network.h"
-
-#include <initializer_list>
+// Packs the weights.
+#include "model.h"
 
 namespace OCVF_VARIANT {
 
@@ -13,7 +11,7 @@ static bool copy(Buffer<T> &to, const double *from, int64_t size)
   return true;
 }
 
-template <class T> bool Network<T>::set(const Sizes &sizes, const Weights &w)
+template <class T> bool Model<T>::set(const Sizes &sizes, const Weights<const double> &w)
 {
   size = sizes;
   if (size.blocks > 1 || size.l_max > MAX_ORDER) return false;
@@ -56,30 +54,7 @@ template <class T> bool Network<T>::set(const Sizes &sizes, const Weights &w)
          copy(update_bias, w.update_bias, features);
 }
 
-template <class T> bool Network<T>::reserve(int64_t rows)
-{
-  const int64_t orders = size.l_max + 1, harmonic_rows = harmonics.number * a;
-  bool done = edge.reserve(rows) && place.reserve(7 * padded<T>(rows)) &&
-              spare.reserve((2 * size.radial + harmonics.number) * lanes<T>());
-  step = padded<T>(rows);
-  for (Buffer<T> *each : {&basis, &basis_slope, &basis_gradient}) done = done && each->reserve(rows * r);
-  for (Buffer<T> *each : {&filtered, &filtered_gradient}) done = done && each->reserve(rows * all);
-  for (Buffer<T> *each :
-       {&hidden, &hidden_slope, &hidden_gradient, &message, &message_slope, &gradient})
-    done = done && each->reserve(2 * rows * f);
-  if (!size.blocks) return done;
-  for (Buffer<T> *each : {&harmonic, &harmonic_gradient}) done = done && each->reserve(rows * y);
-  for (Buffer<T> *each : {&x, &x_slope, &x_gradient, &angular, &angular_gradient})
-    done = done && each->reserve(rows * a);
-  for (Buffer<T> *each : {&product, &product_gradient}) done = done && each->reserve(rows * orders * a);
-  for (Buffer<T> *each : {&bracket, &bracket_gradient}) done = done && each->reserve(harmonic_rows);
-  for (Buffer<T> *each :
-       {&mixed, &mixed_slope, &mixed_gradient, &updated, &updated_slope, &updated_gradient})
-    done = done && each->reserve(rows * f);
-  return done && turned.reserve((orders + 1) * a * y);
-}
-
-template class Network<float>;
-template class Network<double>;
+template struct Model<float>;
+template struct Model<double>;
 
 }  // namespace OCVF_VARIANT

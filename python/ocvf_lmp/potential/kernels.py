@@ -1,0 +1,177 @@
+"""The library of fused CPU kernels (plugin/kernels), and a network's weights packed for it."""
+
+import ctypes
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+LIBRARY = Path(__file__).resolve().parents[1] / "plugins" / "ocvfkernels.so"
+
+WEIGHTS = (
+    "embed_source.weight",
+    "embed_target.weight",
+    "embed_radial.weight",
+    "embed_dense.weight",
+    "embed_dense.bias",
+    "outputs.0.filter.weight",
+    "traceless",
+    "blocks.0.down.weight",
+    "blocks.0.down.bias",
+    "blocks.0.radial_filters.weight",
+    "blocks.0.up.weight",
+    "blocks.0.direct.weight",
+    "blocks.0.direct.bias",
+    "blocks.0.update.weight",
+    "blocks.0.update.bias",
+    "outputs.1.filter.weight",
+)
+"""In the order in which the library takes them."""
+
+
+PAIRS = ("vector", "of_own", "of_arrived", "own", "arrived", "slope")
+"""Arrays that may have tangents; see plugin/kernels/variants.h."""
+
+
+class _Edges(ctypes.Structure):
+    _fields_ = (
+        ("number", ctypes.c_int64),
+        ("center", ctypes.c_void_p),
+        ("neighbor", ctypes.c_void_p),
+        ("species", ctypes.c_void_p),
+    )
+
+
+class _Arrays(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p * 2) for name in PAIRS),
+        ("weights", ctypes.c_void_p),
+    )
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The kernels; None if they were not built, or OCVF_KERNELS=none is in the environment."""
+    if os.environ.get("OCVF_KERNELS") == "none" or not LIBRARY.is_file():
+        return None
+    found = ctypes.CDLL(str(LIBRARY))
+    pointer = ctypes.c_void_p
+    found.ocvf_variant.restype = ctypes.c_char_p
+    found.ocvf_create.restype = pointer
+    found.ocvf_create.argtypes = [ctypes.c_int, pointer, ctypes.c_double, pointer]
+    found.ocvf_destroy.argtypes = [pointer]
+    found.ocvf_run.argtypes = [pointer] * 3
+    return found
+
+
+def variant() -> str:
+    """For which processors the kernels in use were compiled; "torch" without kernels."""
+    found = library()
+    return "torch" if found is None else found.ocvf_variant().decode()
+
+
+def described() -> str:
+    """Who evaluates networks on CPUs, in words."""
+    kind = variant()
+    return "torch (kernels were not built)" if kind == "torch" else f"kernels for {kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Indices of edges, sorted by centre, and the species of the atoms; contiguous."""
+
+    center: Tensor
+    neighbor: Tensor
+    species: Tensor
+
+
+class Kernel:
+    """A network's weights, packed for the kernels."""
+
+    def __init__(
+        self, weights: Mapping[str, Tensor], size: Any, n_species: int, single: bool
+    ) -> None:
+        found = library()
+        assert found is not None
+        self.library = found
+        self.source: list[Tensor] = []
+        sizes = (size.n_features, size.n_angular, size.n_radial, size.l_max)
+        numbers = (ctypes.c_int64 * 6)(*sizes, n_species, size.n_blocks)
+        held = [weights[n].contiguous() if n in weights else None for n in WEIGHTS]
+        addresses = (ctypes.c_void_p * len(held))(*map(_address, held))
+        self.trained = [n in weights and n != "traceless" for n in WEIGHTS]
+        self.handle = found.ocvf_create(int(single), numbers, size.cutoff, addresses)
+        if not self.handle:
+            raise MemoryError("the weights of the network could not be copied")
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            self.library.ocvf_destroy(self.handle)
+
+    def run(
+        self,
+        pairs: Pairs,
+        vector: Tensor,
+        direction: Tensor | None = None,
+        of_weights: Sequence[Tensor] | None = None,
+        **arrays: Tensor | tuple[Tensor | None, Tensor | None],
+    ) -> None:
+        """Sums of messages, and derivatives.
+
+        All tensors have to be contiguous; vectors and what is like them are (edges, 3), sums
+        (atoms, features).
+
+        Args:
+            pairs: sorted edges.
+            vector: of the edges, Å.
+            direction: of the vectors, along which tangents are taken.
+            of_weights: where derivatives by weights are written, in the order and shape of these;
+                with a direction, the tangents of these derivatives.
+            arrays: by their names in `PAIRS`, alone or with tangents: gradients of the sums (no
+                tangent is zero), and what is wanted: sums, which are added to what is there, and
+                the gradient by the vectors, which is written.
+        """
+        filled = _Arrays()
+        for name, given in {**arrays, "vector": (vector, direction)}.items():
+            value, tangent = given if isinstance(given, tuple) else (given, None)
+            setattr(filled, name, (ctypes.c_void_p * 2)(_address(value), _address(tangent)))
+        if of_weights is not None:
+            left = iter(of_weights)
+            held = [_address(next(left) if trained else None) for trained in self.trained]
+            addresses = (ctypes.c_void_p * len(held))(*held)
+            filled.weights = ctypes.addressof(addresses)
+        indices = (pairs.center, pairs.neighbor, pairs.species)
+        edges = _Edges(len(pairs.center), *map(_address, indices))
+        if not self.library.ocvf_run(self.handle, ctypes.byref(edges), ctypes.byref(filled)):
+            raise MemoryError("no memory for the messages of an atom")
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+_kernels: WeakKeyDictionary[nn.Module, tuple[tuple, Kernel]] = WeakKeyDictionary()
+
+
+def kernel_of(network: nn.Module, dtype: torch.dtype) -> tuple[Kernel, list[Tensor]]:
+    """The network's kernel, made anew when its weights have changed; and these weights."""
+    parameters = dict(network.named_parameters())
+    entering = [parameters[name] for name in WEIGHTS if name in parameters]
+    key = (dtype, *((p.data_ptr(), p._version) for p in entering))
+    known = _kernels.get(network)
+    if known is not None and known[0] == key:
+        return known[1], entering
+    weights = {name: p.detach().to(torch.float64) for name, p in parameters.items()}
+    matrices = [b.double().flatten() for b in network.spherical.buffers()]  # pyright: ignore
+    weights["traceless"] = torch.cat([*matrices, torch.zeros(1, dtype=torch.float64)])
+    n_species = len(network.symbols)  # pyright: ignore
+    made = Kernel(weights, network.size, n_species, dtype == torch.float32)
+    made.source = [p.detach() for p in entering]  # whose addresses are the key
+    _kernels[network] = (key, made)
+    return made, entering
