@@ -6,6 +6,7 @@ anions. In the pattern `B_ALONE` only B moves; along a soft mode A and the anion
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,24 +28,17 @@ class Pattern:
         b: of B.
         parallel: of the anion whose chain B–O–B lies along the displacement.
         perpendicular: of the other two anions.
-        name: in words.
     """
 
     a: float
     b: float
     parallel: float
     perpendicular: float
-    name: str = ""
 
     @property
     def off_centring(self) -> float:
         """Displacement of B from the centre of its cage; 1 where `scaled`."""
         return self.b - (self.parallel + 2.0 * self.perpendicular) / 3.0
-
-    @property
-    def furthest(self) -> float:
-        """The largest displacement of an ion."""
-        return max(map(abs, (self.a, self.b, self.parallel, self.perpendicular)))
 
     def scaled(self) -> "Pattern":
         """The same pattern for an off-centring of 1.
@@ -60,7 +54,7 @@ class Pattern:
                 " give other ratios"
             )
         parts = (self.a, self.b, self.parallel, self.perpendicular)
-        return Pattern(*(part / size for part in parts), self.name)
+        return Pattern(*(part / size for part in parts))
 
     def of_sites(self) -> Float[torch.Tensor, "5 3"]:
         """Factors of u_x, u_y, u_z for A, B and the three anions, in the order of the sites."""
@@ -72,7 +66,30 @@ class Pattern:
         return table
 
 
-B_ALONE = Pattern(0.0, 1.0, 0.0, 0.0, "B alone")
+B_ALONE = Pattern(0.0, 1.0, 0.0, 0.0)
+
+Displacement = Pattern | Literal["soft-mode"]
+"""A pattern, or the eigenvector of the prior's own soft mode in each state's cell."""
+
+
+def named_displacement(text: str) -> Displacement:
+    """A displacement from ``B``, ``soft-mode`` or four numbers for A, B, O∥, O⊥.
+
+    Raises:
+        InputError: none of these, or numbers that leave B in the centre of its cage.
+    """
+    if text in ("B", "b"):
+        return B_ALONE
+    if text == "soft-mode":
+        return "soft-mode"
+    try:
+        a, b, parallel, perpendicular = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            "expected B, soft-mode or four numbers with commas between them (A,B,O∥,O⊥) as the"
+            f" displacement, found {text!r}; write for example 0.1,0.7,-0.5,-0.15"
+        ) from None
+    return Pattern(a, b, parallel, perpendicular).scaled()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +120,8 @@ class Plane:
 _HALF = float(np.sqrt(0.5))
 PLANES = (
     Plane("(001)", "001", (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), "[100]", "[010]"),
-    Plane("(1\N{COMBINING OVERLINE}10)", "1-10", (_HALF, _HALF, 0.0), (0.0, 0.0, 1.0), "[110]", "[001]"),
-)  # fmt: skip
+    Plane("(11\u03050)", "1-10", (_HALF, _HALF, 0.0), (0.0, 0.0, 1.0), "[110]", "[001]"),
+)
 """Their axes are mirrors of the cubic cell: a quarter of a plane says everything."""
 
 

@@ -117,7 +117,8 @@ def forces(
 def _of_edges(
     potential: Potential, crystal: Crystal, species: Species, positions: torch.Tensor
 ) -> torch.Tensor:
-    sites = perovskite(crystal.symbols, (1, 1, 1), (crystal.lattice,) * 3).positions
+    a = crystal.lattice
+    sites = perovskite(crystal.symbols, (1, 1, 1), (a, a, a)).positions
     furthest = float(torch.linalg.vector_norm(positions - sites, dim=2).max())
     neighbors = build_neighbors(sites, crystal.cell, potential.cutoff, 2.0 * furthest + 1e-6)
     step = max(MAX_EDGES // max(len(neighbors.center), 1), 1)

@@ -47,7 +47,7 @@ def soft_mode(potential: Potential, crystal: Crystal) -> tuple[Pattern, float]:
     optical = np.linalg.svd(uniform[None])[2][1:]
     constants, vectors = np.linalg.eigh(optical @ matrix @ optical.T)
     eigenvector = (vectors[:, 0] @ optical) / _SPREAD
-    return Pattern(*map(float, eigenvector), "soft mode").scaled(), float(constants[0])
+    return Pattern(*map(float, eigenvector)).scaled(), float(constants[0])
 
 
 def _along(found: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from ocvf_lmp.analysis.maps.displacements import (
     B_ALONE,
     DIRECTIONS,
     PLANES,
+    Displacement,
     Pattern,
     line,
 )
@@ -26,11 +26,9 @@ from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.potential.weights import load_potential
 
-Displacement = Pattern | Literal["soft-mode"]
-"""A pattern, or the eigenvector of the prior's own soft mode in each state's cell."""
-
-REACH = 0.2
-"""Å: largest off-centring of the curves, and half of the edge of a map."""
+REACH, REACH_TOGETHER = 0.2, 0.25
+"""Å: largest off-centring of the curves, and half of the edge of a map; where B moves alone, and
+where the other ions make way, so that the wells are wider."""
 
 N_LINE, N_MAP, N_ANGLE = 41, 17, 13
 """Points of a curve; along half an edge of a map; of a quarter of a circle."""
@@ -141,14 +139,14 @@ class Survey:
 
 
 def survey_run(
-    run: RunFolder, displacement: Displacement = B_ALONE, reach: float = REACH
+    run: RunFolder, displacement: Displacement = B_ALONE, reach: float | None = None
 ) -> Survey | None:
     """Evaluates the potentials of a run.
 
     Args:
         run: finished; the potentials are read from its folder.
         displacement: who moves.
-        reach: largest off-centring, Å.
+        reach: largest off-centring, Å; see `REACH` where it is None.
 
     Returns:
         The energies, with what could not be had in words; None where no potential is written yet.
@@ -158,6 +156,8 @@ def survey_run(
     """
     if not run.potentials:
         return None
+    if reach is None:
+        reach = REACH if displacement == B_ALONE else REACH_TOGETHER
     try:
         symbols = sites_of_run(run)
     except OcvfError as reason:
@@ -280,4 +280,3 @@ class _Potentials:
         if gate is not None and not gate.frozen and state.temperature is not None:
             gate.set_temperature(state.temperature)
         return found
-
