@@ -6,7 +6,7 @@ from ocvf_lmp.analysis.maps.displacements import Pattern
 from ocvf_lmp.analysis.maps.energies import Crystal, forces
 from ocvf_lmp.potential.protocol import Potential
 
-STEP = 0.004
+STEP = 0.001
 """Å, of the central differences of forces; their error is of second order."""
 
 _SPREAD = np.sqrt([1.0, 1.0, 1.0, 2.0])

@@ -30,7 +30,7 @@ REACH, REACH_TOGETHER = 0.2, 0.25
 """Å: largest off-centring of the curves, and half of the edge of a map; where B moves alone, and
 where the other ions make way, so that the wells are wider."""
 
-N_LINE, N_MAP, N_ANGLE = 41, 17, 13
+N_LINE, N_MAP, N_ANGLE = 41, 21, 13
 """Points of a curve; along half an edge of a map; of a quarter of a circle."""
 
 

@@ -13,6 +13,9 @@ from ocvf_lmp.analysis.report_tables import MINUS, Cell, Page, Row
 UNITS = (("meV/f.u.", 1e3), ("eV/atom", 1.0 / ATOMS))
 """And what makes them of eV a formula unit."""
 
+ROUND_OFF = 1e-12
+"""eV a formula unit: less is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -56,7 +59,7 @@ class Well:
 def well(sizes: np.ndarray, energy: np.ndarray) -> Well:
     """The lowest point of a curve, by a parabola through it and its neighbours."""
     k = int(energy.argmin())
-    if k == 0:
+    if energy[k] > -ROUND_OFF:
         return Well(0.0, 0.0)
     if k == len(energy) - 1:
         return Well(float(sizes[k]), float(-energy[k]), inside=False)
@@ -77,8 +80,7 @@ def correction_page(survey: Survey) -> Page | None:
         found = [size(surface.sizes, c.correction) for c in surface.curves.values()]
         values = [value for s in found for value in (s.largest, s.rms)]
         for j, (unit, factor) in enumerate(UNITS):
-            head = (surface.state, f"{surface.crystal.lattice:.4f}") if j == 0 else ("", "")
-            cells = [Cell(text) for text in (*head, unit)]
+            cells = [Cell(surface.state if j == 0 else ""), Cell(unit)]
             numbers = [_number(factor * v, unit) for v in (*values, surface.offset)]
             lines.append(Row([*cells, *map(Cell, numbers)], first=j == 0 and k > 0))
     text = (
@@ -87,9 +89,9 @@ def correction_page(survey: Survey) -> Page | None:
         " from zero, with its sign; RMS over the line. Evaluations of a potential: they carry no"
         " statistical error, which is not to say that the training would find the same ΔH again."
     )
-    head = ("State", "a (Å)", "Unit", *columns, "ΔH at u = 0")
+    head = ("State", "Unit", *columns, "ΔH at u = 0")
     title = "Size of the correction along the polar displacement"
-    return Page("energy-table", title, head, lines, text, left=(0, 2))
+    return Page("energy-table", title, head, lines, text, left=(0, 1))
 
 
 def well_page(survey: Survey) -> Page | None:
@@ -101,8 +103,8 @@ def well_page(survey: Survey) -> Page | None:
                 continue
             before, after = (well(surface.sizes, e) for e in (curve.prior, curve.corrected))
             cells = [surface.state if j == 0 else "", name, *_of_well(before), *_of_well(after)]
-            change = "" if not (before.inside and after.inside) else after.depth - before.depth
-            cells.append("–" if change == "" else _number(1e3 * change))
+            both = before.inside and after.inside
+            cells.append(_number(1e3 * (after.depth - before.depth)) if both else "–")
             lines.append(Row([Cell(text) for text in cells], first=j == 0 and k > 0))
     if not lines:
         return None
@@ -112,9 +114,11 @@ def well_page(survey: Survey) -> Page | None:
     )  # fmt: skip
     text = (
         "Depth of the energy's minimum along a direction below the undisplaced cell, for the"
-        " displacement of the figure and at fixed cubic cell; the ions that stay are not relaxed."
-        " >: the energy still falls at the largest off-centring."
+        " displacement of the figure and at fixed cubic cell: neither the other ions nor the cell"
+        " follow."
     )
+    if any(cell.text.startswith(">") for line in lines for cell in line.cells):
+        text += " >: the energy still falls at the largest off-centring."
     return Page("energy-wells", "Wells of the energy", head, lines, text, left=(0, 1))
 
 
@@ -127,11 +131,11 @@ def _of_well(found: Well) -> Sequence[str]:
 
 def _number(value: float, unit: str = "meV/f.u.") -> str:
     """With the digits that a reader can use; powers of ten for eV/atom."""
-    if value == 0.0 or abs(value) < 1e-12:
+    if abs(value) < ROUND_OFF * dict(UNITS)[unit]:
         return "0"
     if unit == "eV/atom":
         mantissa, exponent = f"{value:.2e}".split("e")
         power = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
         return f"{mantissa}·10{power}".replace("-", MINUS)
-    return f"{value:.3g}".replace("-", MINUS) if abs(value) < 100 else f"{value:.1f}".replace(
-        "-", MINUS)  # fmt: skip
+    shown = f"{value:.1f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
+    return shown.replace("-", MINUS)
