@@ -167,8 +167,14 @@ def test_a_shared_correction_is_said_to_be_one(tmp_path):
 @pytest.mark.parametrize(
     ("prior", "why"),
     [
-        (Elsewhere(SYMBOLS, ["pair_style buck 9"]), "only LAMMPS knows"),
-        (CalculatorPrior("ase.calculators.lj:LennardJones", SYMBOLS), "connect"),
+        (
+            Elsewhere(SYMBOLS, ["pair_style buck 9"]),
+            "LAMMPS alone knows the prior (pair_style buck 9)",
+        ),
+        (
+            CalculatorPrior("ase.calculators.lj:LennardJones", SYMBOLS),
+            "LennardJones, which a report does not start",
+        ),
     ],
 )
 def test_without_a_prior_at_hand_the_correction_stands_alone(tmp_path, prior, why):

@@ -18,6 +18,7 @@ from ocvf_lmp.analysis.maps.looks import (
 )
 from ocvf_lmp.analysis.maps.surface_figure import surface_figure
 from ocvf_lmp.analysis.maps.survey import Survey
+from ocvf_lmp.analysis.report_tables import MINUS
 from ocvf_lmp.analysis.style import label_panels, new_figure, state_colours, style
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _lines(panel: "Axes", edge: np.ndarray, values: np.ndarray, scale: Scale) ->
         return
     dark = "#333333" if scale.colours == CHANGE else "#ffffff"
     lines = panel.contour(edge, edge, values, levels=levels, colors=dark, linewidths=0.5)
-    panel.clabel(lines, fmt="%g", fontsize=5.5, inline_spacing=2)
+    panel.clabel(lines, fmt=lambda x: f"{x:g}".replace("-", MINUS), fontsize=5.5, inline_spacing=2)
 
 
 def _bar(figure: "Figure", mesh: Any, panel: "Axes") -> None:

@@ -22,7 +22,9 @@ from ocvf_lmp.analysis.maps.soft_mode import soft_mode
 from ocvf_lmp.analysis.runfolder import RunFolder, RunState
 from ocvf_lmp.errors import InputError, ModelFileError, OcvfError
 from ocvf_lmp.potential.composite import Corrected
+from ocvf_lmp.potential.elsewhere import Elsewhere
 from ocvf_lmp.potential.experts import experts_of
+from ocvf_lmp.potential.foreign.calculator import CalculatorPrior
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.potential.weights import load_potential
 
@@ -178,6 +180,7 @@ def survey_run(
             lattice_source=source, discs=state is shown,
         )  # fmt: skip
         surfaces.append(found)
+        word = f"The correction is shown alone: {word}." if word else ""
         words += [word] if word and word not in words else []
     return Survey(surfaces, reach, folder.shared, words)
 
@@ -218,8 +221,8 @@ def survey_model(
     if displacement == "soft-mode":
         if prior is None:
             raise InputError(
-                f"expected a prior whose soft mode can be computed, found: {word}; give the"
-                " displacements of A, B, O∥, O⊥ as four numbers"
+                f"expected a prior whose soft mode can be computed here, found that {word};"
+                " give the displacements of A, B, O∥, O⊥ as four numbers"
             )
         pattern, constant = soft_mode(prior, crystal)
     else:
@@ -257,6 +260,13 @@ def _evaluable(prior: Potential, crystal: Crystal) -> tuple[Potential | None, st
         energies(prior, crystal, B_ALONE, np.zeros((1, 3)))
     except (InputError, ModelFileError) as reason:
         crystal.species(prior)  # what it does not know, the correction does not know either
+        parts = list(getattr(prior, "modules", list)())
+        by_lammps = next((p.commands[0] for p in parts if isinstance(p, Elsewhere)), None)
+        if by_lammps is not None:
+            return None, f"LAMMPS alone knows the prior ({by_lammps})"
+        named = next((p.name for p in parts if isinstance(p, CalculatorPrior)), None)
+        if named is not None:
+            return None, f"the prior is {named}, which a report does not start"
         return None, str(reason)
     return prior, ""
 

@@ -113,9 +113,8 @@ def well_page(survey: Survey) -> Page | None:
         "Change",
     )  # fmt: skip
     text = (
-        "Depth of the energy's minimum along a direction below the undisplaced cell, for the"
-        " displacement of the figure and at fixed cubic cell: neither the other ions nor the cell"
-        " follow."
+        "Depth of the energy's minimum along a direction below the undisplaced cell. The ions are"
+        " displaced as said above, in a cubic cell that stays as it is: nothing else relaxes."
     )
     if any(cell.text.startswith(">") for line in lines for cell in line.cells):
         text += " >: the energy still falls at the largest off-centring."

@@ -21,8 +21,7 @@ CAPTIONS = {
     "energy-surface": (
         "Energy surface in three dimensions",
         "From left to right: correction, prior and corrected model over two planes of"
-        " displacements, at the trained temperature that is nearest to 300 K; contours of the same"
-        f" below. {EXACT}",
+        f" displacements, at the state nearest to 300 K; contours of the same below. {EXACT}",
     ),
     "energy-map-001": (
         "Energy over the plane (001)",
