@@ -141,6 +141,13 @@ def _add_inspection(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     p.add_argument("folder", type=Path, nargs="?", help="run folder (default: the newest)")
     p.add_argument("--log", type=Path, help="LAMMPS log of a production run to show as well")
     p.add_argument("--out", type=Path, help="HTML file (default: RUN/report.html)")
+    p.add_argument("--figures", type=Path, help="folder for all figures as PNG, SVG and PDF")
+    p.add_argument(
+        "--displacement",
+        default="B",
+        help="in the energy surfaces: B (alone; the default), soft-mode (of the prior), or four"
+        " numbers for A,B,O∥,O⊥",
+    )
     p.set_defaults(run=_report)
 
 

@@ -179,7 +179,8 @@ def configuration() -> dict:
         }  # fmt: skip
         states.append({"temperature": temperature, "pressure": 1.0, "targets": [*targets, lattice]})
     return {
-        "name": "made-up", "seed": 1, "prior": "prior.pt", "sample": {"repeat": list(REPEAT)},
+        "name": "made-up", "seed": 1, "prior": "prior.pt",
+        "sample": {"repeat": list(REPEAT), "symbols": list(SYMBOLS)},
         "training": {"epochs": EPOCHS, "window": WINDOW, "learning_rate": 0.002},
         "states": states,
     }  # fmt: skip

@@ -118,7 +118,7 @@ def test_lines_break_where_time_jumps():
 def test_figures_are_saved_in_three_formats(finished_run, tmp_path):
     shutil.copy(finished_run / "config.yaml", tmp_path)
     shutil.copytree(finished_run / "lammps", tmp_path / "lammps")
-    paths = save_figures(read_run(tmp_path), tmp_path / "figures")
+    paths = save_figures(draw_figures(read_run(tmp_path)), tmp_path / "figures")
     begins = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
     assert [p.name for p in paths] == ["production.png", "production.svg", "production.pdf"]
     for path in paths:

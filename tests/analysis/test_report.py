@@ -3,7 +3,11 @@ import shutil
 from html.parser import HTMLParser
 
 import pytest
+import yaml
+from ase.build import bulk
 
+from ocvf_lmp.analysis.figures import FIGURES
+from ocvf_lmp.analysis.maps import words
 from ocvf_lmp.analysis.report import write_report
 from ocvf_lmp.analysis.report_tables import with_error
 from ocvf_lmp.errors import DataError
@@ -54,7 +58,7 @@ def page(finished_run, tmp_path_factory):
 
 
 def test_the_page_is_complete_in_itself(page):
-    assert len(page.sources) == 6
+    assert len(page.sources) == len(FIGURES) + len(words.CAPTIONS)
     assert all(s.startswith("data:image/svg+xml;base64,") for s in page.sources)
     assert "http" not in "".join(page.text)
 
@@ -67,6 +71,28 @@ def test_the_page_says_that_targets_are_synthetic_and_how_the_loss_changed(page)
     assert re.fullmatch(r"[\d.]+\([\d.]+\)", row[1])
     assert "not finished" not in text
     assert "SYNTHETIC test data, 100 K" in text
+
+
+def test_the_energy_surface_is_on_the_page_of_a_finished_run_alone(page, unfinished_run, tmp_path):
+    title = "What the correction does to the energy surface"
+    text = " ".join(page.text)
+    assert title in text
+    assert "no error bar" in text
+    row = next(r for r in page.rows if r[:2] == ["100K", "meV/f.u."])
+    assert row[2:] == ["0"] * 7  # the correction of this run ends before the first neighbours
+    other = checked(write_report(unfinished_run, tmp_path / "report.html"))
+    assert title not in " ".join(other.text)
+
+
+def test_a_sample_that_is_no_perovskite_gets_a_word_and_no_map(finished_run, tmp_path):
+    folder = shutil.copytree(finished_run, tmp_path / "run")
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    bulk("NaCl", "rocksalt", 5.6).write(tmp_path / "salt.extxyz")
+    config["sample"]["structure"] = str(tmp_path / "salt.extxyz")
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    page = checked(write_report(folder))
+    assert len(page.sources) == len(FIGURES)
+    assert "found a sample with Na1 Cl1, which is not ABO3" in " ".join(page.text)
 
 
 def test_an_unfinished_run_says_so_and_labels_measured_targets(unfinished_run, tmp_path):

@@ -1,6 +1,6 @@
 """All figures of a run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,12 +32,12 @@ def draw_figures(run: RunFolder) -> Iterator[tuple[str, "Figure"]]:
             yield name, figure
 
 
-def save_figures(run: RunFolder, folder: Path) -> list[Path]:
-    """Writes all figures as PNG, SVG and PDF.
+def save_figures(drawn: Iterable[tuple[str, "Figure"]], folder: Path) -> list[Path]:
+    """Writes figures as PNG, SVG and PDF.
 
     Args:
-        run: the run.
+        drawn: by name.
         folder: made if it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return [path for name, f in draw_figures(run) for path in save(f, folder / name)]
+    return [path for name, f in drawn for path in save(f, folder / name)]

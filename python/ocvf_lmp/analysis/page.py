@@ -49,6 +49,7 @@ figure { margin: 0; }
 figure img { display: block; margin: 0 auto; max-width: 100%; background: #fff;
   border-radius: 6px; padding: 6px; }
 figcaption, .small { color: var(--soft); font-size: .86rem; margin-top: .6rem; }
+p.words { margin: 0; }
 details summary { cursor: pointer; color: var(--accent); }
 pre { overflow-x: auto; font: 12.5px/1.5 ui-monospace, "DejaVu Sans Mono", monospace;
   background: var(--ground); border-radius: 6px; padding: .9rem 1rem; margin: .7rem 0 0; }
@@ -90,6 +91,7 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
  src="data:image/svg+xml;base64,{{ block.data }}">
 <figcaption>{{ block.caption }}</figcaption></figure>
 {% else %}
+{% if block.rows %}
 <div class="wide"><table>
 <thead><tr>
 {% for cell in block.head %}<th{% if loop.index0 in block.left %} class="left"{% endif %}>
@@ -106,7 +108,9 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 </tr>
 {% endfor %}
 </tbody></table></div>
-{% if block.note %}<p class="small">{{ block.note }}</p>{% endif %}
+{% endif %}
+{% if block.note %}
+<p class="{{ 'small' if block.rows else 'words' }}">{{ block.note }}</p>{% endif %}
 {% endif %}
 </section>
 {% endfor %}

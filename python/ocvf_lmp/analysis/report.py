@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ocvf_lmp.analysis.figures import draw_figures
+from ocvf_lmp.analysis.figures import draw_figures, save_figures
+from ocvf_lmp.analysis.maps import words
+from ocvf_lmp.analysis.maps.displacements import B_ALONE, Displacement
+from ocvf_lmp.analysis.maps.figures import draw_maps
+from ocvf_lmp.analysis.maps.survey import Survey, survey_run
+from ocvf_lmp.analysis.maps.tables import correction_page, well_page
 from ocvf_lmp.analysis.page import TEMPLATE
 from ocvf_lmp.analysis.report_tables import (
     lattice_page,
@@ -68,12 +73,13 @@ CAPTIONS = {
         "Production run in LAMMPS",
         "Cell and temperature from the thermodynamic output of LAMMPS with the exported model.",
     ),
+    **words.CAPTIONS,
 }
 
 
 ORDER = (
-    "loss", "targets", "pdfs", "lattice-table", "lattice", "partials", "shifts", "training", "cell",
-    "production-table", "production",
+    "loss", "targets", "pdfs", "lattice-table", "lattice", "partials", "shifts", *words.ORDER,
+    "training", "cell", "production-table", "production",
 )  # fmt: skip
 """Of the tables and figures on the page."""
 
@@ -88,7 +94,11 @@ class Card:
 
 
 def write_report(
-    run_folder: str | Path, out: str | Path | None = None, log: str | Path | None = None
+    run_folder: str | Path,
+    out: str | Path | None = None,
+    log: str | Path | None = None,
+    displacement: Displacement = B_ALONE,
+    figures: str | Path | None = None,
 ) -> Path:
     """Writes the report of a training run, finished or not.
 
@@ -96,29 +106,46 @@ def write_report(
         run_folder: of `ocvf-lmp train`.
         out: HTML file; by default ``report.html`` in the run folder.
         log: LAMMPS log of a run with the trained model, if it is not in the run folder.
+        displacement: of the ions, in the energy surfaces.
+        figures: folder for all figures as PNG, SVG and PDF; none are written if None.
 
     Returns:
         The path of the page.
 
     Raises:
         DataError: the folder holds no run, or `log` cannot be read.
+        InputError: the soft mode is asked for, and the prior cannot be evaluated here.
         OcvfError: the page cannot be written.
     """
     run = read_run(run_folder, log)
     path = Path(out) if out is not None else run.path / "report.html"
-    text = render(run)
+    drawn = list(draw_figures(run))
+    survey = survey_run(run, displacement)
+    drawn += [] if survey is None else draw_maps(survey)
+    if figures is not None:
+        save_figures(drawn, Path(figures))
+    text = render(run, survey, drawn)
     write_atomically(path, lambda partial: _write(partial, text))
     return path
 
 
-def render(run: RunFolder) -> str:
-    """The page as text."""
+def render(run: RunFolder, survey: Survey | None, drawn: Iterable[tuple[str, "Figure"]]) -> str:
+    """The page as text.
+
+    Args:
+        run: the run.
+        survey: of its energy surfaces, if there is one.
+        drawn: figures by name.
+    """
     from jinja2 import Environment  # noqa: PLC0415 (only reports need it)
 
     template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE)
     makers = (loss_page, target_page, lattice_page, shift_page, production_page)
     pages = [make(run) for make in makers]
-    figures = [_figure(name, figure) for name, figure in draw_figures(run)]
+    pages.append(words.opening(survey))
+    if survey is not None:
+        pages += [correction_page(survey), well_page(survey)]
+    figures = [_figure(name, figure) for name, figure in drawn]
     blocks = {page.name: page for page in pages if page is not None}
     blocks |= {figure["name"]: figure for figure in figures}
     return template.render(

@@ -2,6 +2,7 @@
 
 import argparse
 
+from ocvf_lmp.analysis.maps.displacements import named_displacement
 from ocvf_lmp.analysis.report import write_report
 from ocvf_lmp.build.runs import newest_run
 from ocvf_lmp.commands.console import console
@@ -9,6 +10,8 @@ from ocvf_lmp.commands.console import console
 
 def report(options: argparse.Namespace) -> int:
     """Writes the page of a run folder, with a LAMMPS log beside it if one is named."""
-    written = write_report(options.folder or newest_run(), options.out, options.log)
+    displacement = named_displacement(options.displacement)
+    folder = options.folder or newest_run()
+    written = write_report(folder, options.out, options.log, displacement, options.figures)
     console.print(f"wrote {written}")
     return 0

@@ -1,0 +1,1 @@
+"""What a correction does to the energy of a perovskite along its polar displacement."""
