@@ -17,6 +17,9 @@ def on_page_content(content: str, **_: Any) -> str:
     def formula(found: re.Match[str]) -> str:
         tex = html.unescape(found.group(3)).strip()
         display = "block" if found.group(2) == "[" else "inline"
-        return convert(tex, display=display)
+        made = convert(tex, display=display)
+        if "\\" in made:
+            raise ValueError(f"expected a formula that becomes MathML, found {tex!r}; rewrite it")
+        return made
 
     return MARKED.sub(formula, content)
