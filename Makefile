@@ -14,7 +14,7 @@ SHARED := ../shared
 MLIAP := $(SHARED)/lammps-mliap
 MEASURED_PDF := $(SHARED)/data/pdf/BaTiO3_xray_q26_pdfrecipebuilder.gr
 
-.PHONY: setup demo demo-measured test test-slow test-mliap lint benchmarks clean
+.PHONY: setup demo demo-measured test test-slow test-mliap lint benchmarks docs clean
 
 setup: $(VENV)/.ready
 
@@ -47,6 +47,19 @@ lint: setup
 
 benchmarks: setup
 	for b in $$(grep -l '"--quick"' benchmarks/*.py); do $(BIN)/python $$b --quick || exit 1; done
+
+# The documentation as a site, build/docs/index.html; in an environment of its own, without torch.
+DOCS := .venv-docs/bin
+
+docs: .venv-docs/.ready
+	PYTHONPATH=python $(DOCS)/python -m mkdocs build --strict --quiet
+	@echo "wrote build/docs/index.html"
+
+.venv-docs/.ready: pyproject.toml
+	test -x $(DOCS)/python || python3 -m venv .venv-docs
+	$(DOCS)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')" > .venv-docs/packages
+	$(DOCS)/python -m pip install -q -r .venv-docs/packages
+	touch $@
 
 clean:
 	rm -rf build runs models .pytest_cache .ruff_cache log.lammps

@@ -15,7 +15,7 @@ Branch = Literal["heating", "cooling"]
 class SweepConfig(Strict):
     """A temperature series: what is run, where it starts, how long."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="of the folder, sweeps/NAME")
     model: Path | None = Field(None, description="file made by `ocvf-lmp export`")
     lammps: str | None = Field(
         None, description="pair_style and pair_coeff, one a line; or the file of an input"
@@ -24,19 +24,23 @@ class SweepConfig(Strict):
     sample: SampleConfig = Field(
         default_factory=lambda: SampleConfig.model_validate({"repeat": (4, 4, 4)})
     )
-    temperatures: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(description="K")
-    branches: Annotated[tuple[Branch, ...], Field(min_length=1)] = ("heating", "cooling")
+    temperatures: Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+        description="each once, K"
+    )
+    branches: Annotated[tuple[Branch, ...], Field(min_length=1)] = Field(
+        ("heating", "cooling"), description="heating starts off-centre, cooling from the cubic cell"
+    )
     independent: bool = Field(
         False, description="every temperature from the start of its branch, not from the one before"
     )
     equilibration: Count = Field(2500, description="steps at each temperature before what counts")
     steps: Count = Field(7500, description="steps that count")
     every: Count = Field(50, description="steps between frames")
-    timestep: Annotated[float, Field(gt=0, le=0.01)] = Field(0.002, description="ps")
-    t_damp: Positive = Field(0.1, description="ps")
-    p_damp: Positive = Field(1.0, description="ps")
-    pressure: float = Field(1.0, description="bar")
-    seed: int = 1
+    timestep: Annotated[float, Field(gt=0, le=0.01)] = Field(0.002, description="of LAMMPS, ps")
+    t_damp: Positive = Field(0.1, description="time scale of the thermostat, ps")
+    p_damp: Positive = Field(1.0, description="time scale of the barostat, ps")
+    pressure: float = Field(1.0, description="outside, bar")
+    seed: int = Field(1, description="of the velocities")
 
     @property
     def prior(self) -> LammpsPriorConfig | None:
