@@ -20,8 +20,8 @@ for O or O for T. So a window, or a published mean, in which a transition is und
 phase of the lower symmetry that heating leads to.
 
 A crystal that changes its axis within a window is cut there (`windows`). One that does so more
-often than that reads C by its means; the Binder ratio of its leg, 1 for a polarization of constant size
-and 0 for a normal distribution about zero, then says that it is not.
+often than that reads C by its means; the Binder ratio of its leg, 1 for a polarization of constant
+size and 0 for a normal distribution about zero, then says that it is not.
 """
 
 from collections.abc import Sequence

@@ -89,10 +89,8 @@ def polarization_figure(found: Analysis) -> "Figure":
             panel.set_xlabel("temperature (K)")
         label_panels(list(panels.ravel()))
         raise_titles(list(panels.ravel()))
-        lines, names = zip(*(panel.get_legend_handles_labels() for panel in panels[0]), strict=True)
-        figure.legend(
-            sum(lines, []), sum(names, []), loc="outside upper center", ncols=5, columnspacing=1.2
-        )
+        handles = [h for panel in panels[0] for h in panel.get_legend_handles_labels()[0]]
+        figure.legend(handles=handles, loc="outside upper center", ncols=5, columnspacing=1.2)
     return figure
 
 

@@ -7,12 +7,12 @@ of the configurations.
 
 Two neighbouring temperatures are joined only where their distributions overlap: the off-diagonal
 element of the overlap matrix of the two must be at least `OVERLAP` (Klimovich, Shirts & Mobley,
-J. Comput.-Aided Mol. Des. 29, 397 (2015)). It falls with the number of atoms: at 300 K, 320 atoms need
-temperatures within some 25 K of each other, and ten times less at 30 K.
+J. Comput.-Aided Mol. Des. 29, 397 (2015)). It falls with the number of atoms: at 300 K, 320 atoms
+need temperatures within some 25 K of each other, and ten times less at 30 K.
 
-G of a phase is G of the frames that are in it: G_B - G_A = -kT ln(P_B/P_A), with the probabilities P
-at any temperature in reach from the weights of MBAR. That needs a temperature at which the crystal
-goes back and forth between the two; a branch that passes a transition once says nothing of it.
+G of a phase is G of the frames that are in it: G_B - G_A = -kT ln(P_B/P_A), with the probabilities
+P at any temperature in reach from the weights of MBAR. That needs a temperature at which the
+crystal goes back and forth between the two; a branch that passes a transition once says nothing.
 """
 
 import logging

@@ -92,7 +92,7 @@ def polar_table(found: Analysis) -> TextTable:
         for leg in found.legs
     ]  # fmt: skip
     columns = (
-        "Temperature", "Phase", "P1 (C/m²)", "P2", "P3", "|P|", "Std. dev.", "|⟨P⟩|", "|P| of cells",
+        "Temperature", "Phase", "P1 (C/m²)", "P2", "P3", "|P|", "Std. dev.", "|⟨P⟩|", "|P| a cell",
     )  # fmt: skip
     note = (
         "Components in the order of their size in each window; |P| of frames, |⟨P⟩| of windows,"
