@@ -81,7 +81,7 @@ def test_slow_fluctuations_make_the_window_longer():
 @pytest.mark.parametrize(
     "truth",
     [
-        [("T", (0, 1, 2), (1, 1, 1)), ("T", (2, 0, 1), (1, 1, 1))],  # z to x: O by its mean
+        [("T", (0, 1, 2), (1, 1, 1)), ("T", (2, 0, 1), (1, 1, 1))],  # z to x: O or C by its mean
         [("T", (0, 1, 2), (1, 1, 1)), ("T", (0, 1, 2), (1, 1, -1))],  # +z to -z: C by its mean
         [("R", (0, 1, 2), (1, 1, 1)), ("R", (0, 1, 2), (1, 1, -1))],  # O by its mean
         [("O", (0, 1, 2), (1, 1, 1)), ("O", (1, 0, 2), (1, 1, 1))],  # R by its mean
@@ -141,9 +141,7 @@ def test_experimental_cells_have_their_phase(root):
 
 def test_the_published_heating_run_of_a_shell_model(shared):
     """R-O 187-205 K, O-T 257-280 K, T-C above 347 K: mean polarization and lengths of 20 runs."""
-    table = np.loadtxt(
-        shared / "data" / "potentials" / "shellmodel_heating_101014_danwang.dat"
-    )
+    table = np.loadtxt(shared / "data" / "potentials" / "shellmodel_heating_101014_danwang.dat")
     t, p, lengths = table[:, 0], table[:, 1:4], table[:, 5:8]
     scale = float(np.linalg.norm(p, axis=1).max())
     phases = np.array([phase_of_mean(x, Criteria(), scale) for x in p])

@@ -8,7 +8,7 @@ import pytest
 from fake_sweep import CHARGES, EDGE, SIZES, Fake, spoil, steps_of
 
 from ocvf_lmp.analysis.phases.analyse import Settings, analyse
-from ocvf_lmp.analysis.phases.results import read_analysis, write_analysis
+from ocvf_lmp.analysis.phases.analysis_file import read_analysis, write_analysis
 from ocvf_lmp.analysis.phases.tables import comparison_table, tables
 from ocvf_lmp.cli import main
 from ocvf_lmp.errors import DataError

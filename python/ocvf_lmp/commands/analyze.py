@@ -7,9 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ocvf_lmp.analysis.phases.analyse import Settings, analyse
+from ocvf_lmp.analysis.phases.analysis_file import Analysis, write_analysis
 from ocvf_lmp.analysis.phases.classify import Criteria
 from ocvf_lmp.analysis.phases.figures import comparison_figure, save_phase_figures
-from ocvf_lmp.analysis.phases.results import Analysis, write_analysis
 from ocvf_lmp.analysis.phases.tables import TextTable, comparison_table, tables
 from ocvf_lmp.analysis.style import save
 from ocvf_lmp.commands.console import console, table

@@ -7,19 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from ocvf_lmp.analysis.phases.alignment import align
+from ocvf_lmp.analysis.phases.analysis_file import Analysis
 from ocvf_lmp.analysis.phases.balance import balances
 from ocvf_lmp.analysis.phases.by_phase import phase_results
 from ocvf_lmp.analysis.phases.classify import Criteria, Labels, by_polarization, window_length
 from ocvf_lmp.analysis.phases.free_energy import GATED, free_steps
 from ocvf_lmp.analysis.phases.legs import leg_result
-from ocvf_lmp.analysis.phases.results import (
-    Analysis,
-    Balance,
-    FreeStep,
-    LeftOut,
-    LegResult,
-    Transition,
-)
+from ocvf_lmp.analysis.phases.results import Balance, FreeStep, LeftOut, LegResult, Transition
 from ocvf_lmp.analysis.phases.series import LegSeries, leg_series
 from ocvf_lmp.analysis.phases.strain import by_strain
 from ocvf_lmp.analysis.phases.transitions import branch_transitions, hysteresis
@@ -140,8 +134,9 @@ def analyse(path: Path, charges: BornCharges, settings: Settings) -> Analysis:
         charges_source=charges.source,
         window=window,
         criteria=asdict(settings.criteria) | {
-            "fewest_frames": settings.fewest, "bootstrap_samples": settings.samples,
-            "seed": settings.seed,
+            "fewest_frames": float(settings.fewest),
+            "bootstrap_samples": float(settings.samples),
+            "seed": float(settings.seed),
         },
         source=header.source,
         legs=results,

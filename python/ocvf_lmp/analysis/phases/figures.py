@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ocvf_lmp.analysis.phases.analysis_file import Analysis
 from ocvf_lmp.analysis.phases.marks import (
     PHASE_COLOURS,
     branch_handles,
@@ -18,7 +19,7 @@ from ocvf_lmp.analysis.phases.marks import (
     raise_titles,
     spacing,
 )
-from ocvf_lmp.analysis.phases.results import Analysis, LegResult, Value
+from ocvf_lmp.analysis.phases.results import LegResult, Value
 from ocvf_lmp.analysis.phases.transitions import NAMES
 from ocvf_lmp.analysis.phases.violins import violin_figure
 from ocvf_lmp.analysis.style import AXES_COLOURS, WIDTH, label_panels, new_figure, save, style

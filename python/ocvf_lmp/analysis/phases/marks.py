@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ocvf_lmp.analysis.phases.results import Analysis, LegResult, Value
+from ocvf_lmp.analysis.phases.analysis_file import Analysis
+from ocvf_lmp.analysis.phases.results import LegResult, Value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

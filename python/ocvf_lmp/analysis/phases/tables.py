@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ocvf_lmp.analysis.phases.results import Analysis, Transition, Value
+from ocvf_lmp.analysis.phases.analysis_file import Analysis
+from ocvf_lmp.analysis.phases.results import Transition, Value
 from ocvf_lmp.analysis.phases.transitions import NAMES
 from ocvf_lmp.analysis.report_tables import with_error
 

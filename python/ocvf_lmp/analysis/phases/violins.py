@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ocvf_lmp.analysis.phases.analysis_file import Analysis
 from ocvf_lmp.analysis.phases.marks import (
     mark_phases,
     mark_transitions,
     raise_titles,
     spacing,
 )
-from ocvf_lmp.analysis.phases.results import Analysis, LegResult
+from ocvf_lmp.analysis.phases.results import LegResult
 from ocvf_lmp.analysis.style import AXES_COLOURS, WIDTH, label_panels, new_figure, style
 
 if TYPE_CHECKING:
