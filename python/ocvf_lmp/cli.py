@@ -1,4 +1,4 @@
-"""The command line: ``ocvf-lmp pretrain | train | export | sweep | info | check | report``."""
+"""The command line, ``ocvf-lmp COMMAND``."""
 
 import argparse
 import logging
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_export(commands)
     _add_sweep(commands)
+    _add_analyze(commands)
     _add_inspection(commands)
     return parser
 
@@ -125,6 +126,24 @@ def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     p.set_defaults(run=_sweep)
 
 
+def _add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    p = commands.add_parser(
+        "analyze", help="phases, transitions, polarization, cells, free energies of sweeps"
+    )
+    p.add_argument("sweep", type=Path, nargs="+", help="results of ocvf-lmp sweep")
+    p.add_argument("--charges", default="cubic_wu_cohen", help="set of Born charges")
+    p.add_argument("--charges-file", type=Path, help="default: data/bto/born_charges.yaml")
+    p.add_argument("--window", type=float, default=2.0, help="shortest window of a phase, ps")
+    p.add_argument("--min-frames", type=int, default=10, help="sound frames a temperature needs")
+    p.add_argument("--bootstrap", type=int, default=500, help="samples of the bootstrap")
+    p.add_argument("--seed", type=int, default=1, help="of the bootstrap")
+    p.add_argument("--out", type=Path, help="folder (default: that of each sweep)")
+    p.add_argument(
+        "--no-figures", dest="figures", action="store_false", help="tables and analysis.json only"
+    )
+    p.set_defaults(run=_analyze)
+
+
 def _add_inspection(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     p = commands.add_parser("info", help="describe a file or a run folder")
     p.add_argument("path", type=Path, nargs="+")
@@ -185,6 +204,12 @@ def _check(options: argparse.Namespace) -> int:
     from ocvf_lmp.commands.check import check  # noqa: PLC0415 (torch is slow to import)
 
     return check(options)
+
+
+def _analyze(options: argparse.Namespace) -> int:
+    from ocvf_lmp.commands.analyze import analyze  # noqa: PLC0415 (slow to import)
+
+    return analyze(options)
 
 
 def _report(options: argparse.Namespace) -> int:

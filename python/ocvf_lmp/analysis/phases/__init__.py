@@ -1,0 +1,1 @@
+"""What a temperature sweep shows: phases, transitions, polarization, cells, free energies."""

@@ -1,0 +1,114 @@
+"""``ocvf-lmp analyze``: phases, transitions, polarization, cells and free energies of sweeps."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ocvf_lmp.analysis.phases.analyse import Settings, analyse
+from ocvf_lmp.analysis.phases.analysis_file import Analysis, write_analysis
+from ocvf_lmp.analysis.phases.classify import Criteria
+from ocvf_lmp.analysis.phases.figures import comparison_figure, save_phase_figures
+from ocvf_lmp.analysis.phases.tables import TextTable, comparison_table, tables
+from ocvf_lmp.analysis.style import save
+from ocvf_lmp.commands.console import console, table
+from ocvf_lmp.errors import InputError
+from ocvf_lmp.files import write_text_atomically
+from ocvf_lmp.observables.born_charges import read_born_charges
+
+CHARGES = Path("data") / "bto" / "born_charges.yaml"
+"""In the project; `cubic_wu_cohen` is the set that was read in its source."""
+
+
+def analyze(options: argparse.Namespace) -> int:
+    """Analyses sweeps and, if there are several, compares them."""
+    charges = read_born_charges(options.charges_file or default_charges(), options.charges)
+    settings = Settings(
+        replace(Criteria(), window=options.window), options.min_frames, options.bootstrap,
+        options.seed,
+    )  # fmt: skip
+    places = output_places(options.sweep, options.out)
+    found = []
+    for path, (results, figures) in zip(options.sweep, places, strict=True):
+        one = analyse(path, charges, settings)
+        found.append(one)
+        _show(one)
+        write_analysis(results, one)
+        console.print(f"wrote {results}")
+        if options.figures:
+            save_phase_figures(one, figures)
+            console.print(f"wrote figures to {figures}")
+    if len(found) > 1:
+        _compare(found, places[0][0].parent, options.figures)
+    return 0
+
+
+def default_charges() -> Path:
+    """Born charges in the present folder, or else where this package was installed from.
+
+    Raises:
+        InputError: there are none.
+    """
+    for place in (Path(), Path(__file__).parents[3]):
+        if (place / CHARGES).is_file():
+            return place / CHARGES
+    raise InputError(
+        f"expected Born charges in {CHARGES}, found no such file here; run in the project's folder"
+        " or give the file by --charges-file"
+    )
+
+
+def output_places(sweeps: Sequence[Path], out: Path | None) -> list[tuple[Path, Path]]:
+    """Where the results and the figures of each sweep go.
+
+    Beside the sweep, as ``analysis.json`` and ``figures/``; where several sweeps would share them,
+    under their own names.
+
+    Args:
+        sweeps: files.
+        out: a folder for all.
+    """
+    folders = [out or path.parent for path in sweeps]
+    places = []
+    for path, folder in zip(sweeps, folders, strict=True):
+        if folders.count(folder) == 1:
+            places.append((folder / "analysis.json", folder / "figures"))
+        else:
+            name = path.stem if out is None else f"{path.parent.name}_{path.stem}"
+            places.append((folder / f"{name}_analysis.json", folder / "figures" / name))
+    if len(set(places)) < len(places):
+        raise InputError(
+            f"expected sweeps of different names, found {', '.join(map(str, sweeps))}; name each"
+            " once, or leave --out away"
+        )
+    return places
+
+
+def _show(found: Analysis) -> None:
+    cells = "×".join(map(str, found.repeat))
+    console.print(
+        f"{found.name}: {cells} cells, {found.atoms} atoms, {len(found.legs)} temperatures;"
+        f" Born charges {found.charges} ({found.charges_source})"
+    )
+    for one in tables(found):
+        _print(one)
+    for remark in found.remarks:
+        console.print(f"note: {remark}")
+
+
+def _print(one: TextTable) -> None:
+    console.print(table(one.title, one.columns, one.rows))
+    if one.note:
+        console.print(one.note)
+
+
+def _compare(found: Sequence[Analysis], folder: Path, figures: bool) -> None:
+    one = comparison_table(found)
+    _print(one)
+    path = folder / "comparison.json"
+    write_text_atomically(path, json.dumps(asdict(one), indent=1, ensure_ascii=False) + "\n")
+    console.print(f"wrote {path}")
+    if figures:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        save(comparison_figure(found), folder / "figures" / "comparison")
