@@ -131,6 +131,11 @@ def _add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "analyze", help="phases, transitions, polarization, cells, free energies of sweeps"
     )
     p.add_argument("sweep", type=Path, nargs="+", help="results of ocvf-lmp sweep")
+    p.add_argument(
+        "--reference", type=Path,
+        help="sweep.h5 of the truth, or facts as in data/bto/experiment.yaml, to judge by;"
+        " name the prior's sweep last",
+    )  # fmt: skip
     p.add_argument("--charges", default="cubic_wu_cohen", help="set of Born charges")
     p.add_argument("--charges-file", type=Path, help="default: data/bto/born_charges.yaml")
     p.add_argument("--window", type=float, default=2.0, help="shortest window of a phase, ps")

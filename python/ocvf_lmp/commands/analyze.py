@@ -10,12 +10,15 @@ from ocvf_lmp.analysis.phases.analyse import Settings, analyse
 from ocvf_lmp.analysis.phases.analysis_file import Analysis, write_analysis
 from ocvf_lmp.analysis.phases.classify import Criteria
 from ocvf_lmp.analysis.phases.figures import comparison_figure, save_phase_figures
+from ocvf_lmp.analysis.phases.pair_distributions import Diffractometer, curves, misfits
+from ocvf_lmp.analysis.phases.references import of_experiment, of_sweep
 from ocvf_lmp.analysis.phases.tables import TextTable, comparison_table, tables
+from ocvf_lmp.analysis.phases.verdict import compare, verdict_table
 from ocvf_lmp.analysis.style import save
 from ocvf_lmp.commands.console import console, table
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.files import write_text_atomically
-from ocvf_lmp.observables.born_charges import read_born_charges
+from ocvf_lmp.observables.born_charges import BornCharges, read_born_charges
 
 CHARGES = Path("data") / "bto" / "born_charges.yaml"
 """In the project; `cubic_wu_cohen` is the set that was read in its source."""
@@ -41,7 +44,37 @@ def analyze(options: argparse.Namespace) -> int:
             console.print(f"wrote figures to {figures}")
     if len(found) > 1:
         _compare(found, places[0][0].parent, options.figures)
+    if options.reference is not None:
+        _judge(found, options, charges, settings, places[0][0].parent)
     return 0
+
+
+def _judge(
+    found: Sequence[Analysis],
+    options: argparse.Namespace,
+    charges: BornCharges,
+    settings: Settings,
+    folder: Path,
+) -> None:
+    """The models against a sweep of the truth, or against the facts of an experiment."""
+    given: Path = options.reference
+    misfit = []
+    if given.suffix in (".yaml", ".yml"):
+        reference = of_experiment(given)
+    else:
+        reference = of_sweep(analyse(given, charges, settings))
+        true = curves(given, Diffractometer())
+        misfit = [misfits(curves(path, Diffractometer()), true) for path in options.sweep]
+    rows = compare(found, reference, misfit)
+    _print(verdict_table(found, reference, rows))
+    path = folder / "verdict.json"
+    text = json.dumps(
+        {"reference": reference.name, "models": [m.name for m in found],
+         "quantities": [asdict(row) for row in rows]},
+        indent=1, ensure_ascii=False,
+    ).replace("NaN", "null")  # fmt: skip
+    write_text_atomically(path, text + "\n")
+    console.print(f"wrote {path}")
 
 
 def default_charges() -> Path:

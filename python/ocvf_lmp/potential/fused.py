@@ -86,9 +86,7 @@ class _Sums(torch.autograd.Function):
     """Edge vectors (and weights) to sums of messages."""
 
     @staticmethod
-    def forward(
-        ctx: Any, task: _Task, vector: Tensor, *weights: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, task: _Task, vector: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
         ctx.task = task
         ctx.save_for_backward(vector, *weights)
         own, arrived = task.sums(vector), task.sums(vector)
@@ -162,7 +160,10 @@ class _Along(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.task = task
         ctx.save_for_backward(vector, direction, *weights)
-        own, arrived = (task.sums(vector), task.sums(vector)), (task.sums(vector), task.sums(vector))
+        own, arrived = (
+            (task.sums(vector), task.sums(vector)),
+            (task.sums(vector), task.sums(vector)),
+        )
         task.kernel.run(task.pairs, vector, direction, own=own, arrived=arrived)
         return own[0], arrived[0], own[1], arrived[1]
 

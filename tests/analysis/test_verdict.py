@@ -1,0 +1,87 @@
+"""Models against a known truth: another sweep, or the facts of an experiment."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from fake_sweep import Fake, steps_of
+
+from ocvf_lmp.analysis.phases.pair_distributions import BLOCKS, misfit
+from ocvf_lmp.analysis.phases.references import of_experiment
+from ocvf_lmp.analysis.phases.results import Value
+from ocvf_lmp.analysis.phases.verdict import Comparison
+from ocvf_lmp.cli import main
+from ocvf_lmp.errors import DataError
+
+TEMPERATURES = range(75, 425, 25)
+
+
+def sweep(folder, name, transitions):
+    truth = steps_of({"heating": transitions})
+    return Fake(truth, TEMPERATURES, branches=("heating",), frames=60).write(folder / f"{name}.h5")
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("verdict")
+    world = sweep(folder, "world", (187.0, 287.0, 387.0))
+    good = sweep(folder, "good", (162.0, 262.0, 387.0))
+    prior = sweep(folder, "prior", (112.0, 162.0, 212.0))
+    options = ["--no-figures", "--bootstrap", "50", "--out", str(folder), "--reference"]
+    assert main(["analyze", str(good), str(prior), *options, str(world)]) == 0
+    against_world = json.loads((folder / "verdict.json").read_text())
+    assert main(["analyze", str(good), str(prior), *options, "data/bto/experiment.yaml"]) == 0
+    return against_world, json.loads((folder / "verdict.json").read_text())
+
+
+def test_transitions_against_another_sweep(judged):
+    rows = {row["quantity"]: row for row in judged[0]["quantities"]}
+    for name, true, good, prior in (
+        ("R-O, heating", 187.5, 162.5, 112.5),
+        ("O-T, heating", 287.5, 262.5, 162.5),
+        ("T-C, heating", 387.5, 387.5, 212.5),
+    ):
+        assert rows[name]["reference"]["value"] == pytest.approx(true, abs=13)
+        found = [x["value"] for x in rows[name]["models"]]
+        assert found == pytest.approx([good, prior], abs=13)
+    assert rows["R_w of G(r), heating 75 K"]["models"][0]["value"] < 0.1
+    assert "V, heating 100 K" in rows
+
+
+def test_transitions_against_the_experiment(judged):
+    rows = {row["quantity"]: row for row in judged[1]["quantities"]}
+    assert rows["O-T, heating"]["reference"] == {"value": 278.0, "error": None}
+    assert rows["P, T"]["reference"]["value"] == 0.27
+    assert rows["a=b, T"]["reference"] == {"value": 3.9915, "error": 0.005}
+    assert rows["a, C"]["reference"]["value"] == 4.0095
+
+
+def test_the_share_of_an_error_that_goes():
+    row = Comparison("x", "K", Value(100.0, math.nan), (Value(90.0, 3.0), Value(60.0, 4.0)), ("",))
+    assert row.deviation(0) == Value(-10.0, 3.0)
+    cut = row.cut(0)
+    assert cut.value == pytest.approx(0.75)
+    # error of 1 - x/y by hand: x = 10 ± 3, y = 40 ± 4
+    assert cut.error == pytest.approx(0.25 * math.hypot(3 / 10, 4 / 40))
+
+
+def test_the_misfit_of_a_curve_and_its_floor():
+    """A known difference in noise: R_w is both added in quadrature, the floor the noise alone."""
+    random = np.random.default_rng(3)
+    r = np.linspace(1.5, 10.0, 400)
+    true = np.sin(4 * r)
+    other = true + 0.2 * np.cos(4 * r)
+    noise = [0.1 * random.standard_normal((BLOCKS, 400)) for _ in range(2)]
+    found = misfit(other + noise[0], true + noise[1])
+    floor = (2 * 400 * 0.1**2 / BLOCKS / np.square(true).sum()) ** 0.5
+    assert found.floor == pytest.approx(floor, rel=0.1)
+    assert found.r_w.value == pytest.approx(math.hypot(0.2, floor), rel=0.05)
+    assert 0 < found.r_w.error < 0.03
+
+
+def test_facts_of_another_form_are_refused(tmp_path):
+    path = tmp_path / "facts.yaml"
+    path.write_text("transitions: 3\n")
+    with pytest.raises(DataError, match=r"data/bto/experiment\.yaml"):
+        of_experiment(path)
