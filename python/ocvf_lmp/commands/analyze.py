@@ -10,6 +10,7 @@ from ocvf_lmp.analysis.phases.analyse import Settings, analyse
 from ocvf_lmp.analysis.phases.analysis_file import Analysis, write_analysis
 from ocvf_lmp.analysis.phases.classify import Criteria
 from ocvf_lmp.analysis.phases.figures import comparison_figure, save_phase_figures
+from ocvf_lmp.analysis.phases.page import write_page
 from ocvf_lmp.analysis.phases.pair_distributions import Diffractometer, curves, misfits
 from ocvf_lmp.analysis.phases.references import of_experiment, of_sweep
 from ocvf_lmp.analysis.phases.tables import TextTable, comparison_table, tables
@@ -44,8 +45,12 @@ def analyze(options: argparse.Namespace) -> int:
             console.print(f"wrote figures to {figures}")
     if len(found) > 1:
         _compare(found, places[0][0].parent, options.figures)
+    folder, verdict = places[0][0].parent, None
     if options.reference is not None:
-        _judge(found, options, charges, settings, places[0][0].parent)
+        verdict = _judge(found, options, charges, settings, folder)
+    if options.figures:
+        write_page(folder / "analysis.html", found, verdict)
+        console.print(f"wrote {folder / 'analysis.html'}")
     return 0
 
 
@@ -55,7 +60,7 @@ def _judge(
     charges: BornCharges,
     settings: Settings,
     folder: Path,
-) -> None:
+) -> TextTable:
     """The models against a sweep of the truth, or against the facts of an experiment."""
     given: Path = options.reference
     misfit = []
@@ -66,7 +71,8 @@ def _judge(
         true = curves(given, Diffractometer())
         misfit = [misfits(curves(path, Diffractometer()), true) for path in options.sweep]
     rows = compare(found, reference, misfit)
-    _print(verdict_table(found, reference, rows))
+    shown = verdict_table(found, reference, rows)
+    _print(shown)
     path = folder / "verdict.json"
     text = json.dumps(
         {"reference": reference.name, "models": [m.name for m in found],
@@ -75,6 +81,7 @@ def _judge(
     ).replace("NaN", "null")  # fmt: skip
     write_text_atomically(path, text + "\n")
     console.print(f"wrote {path}")
+    return shown
 
 
 def default_charges() -> Path:

@@ -1,0 +1,176 @@
+"""One HTML page of what sweeps show: the comparison first, then each sweep with its figures."""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ocvf_lmp.analysis.page import TEMPLATE
+from ocvf_lmp.analysis.phases.analysis_file import Analysis
+from ocvf_lmp.analysis.phases.figures import FIGURES, comparison_figure
+from ocvf_lmp.analysis.phases.tables import TextTable, comparison_table, tables
+from ocvf_lmp.analysis.phases.transitions import NAMES
+from ocvf_lmp.analysis.style import style
+from ocvf_lmp.files import write_text_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CAPTIONS = {
+    "comparison": (
+        "Transition temperatures",
+        "By polarization; bars hold the distance of the neighbouring temperatures and the"
+        " bootstrap. A transition that a sweep does not bracket is not drawn.",
+    ),
+    "lattice_violins": (
+        "Lattice parameters",
+        "Distributions over frames of the pseudocubic lengths and angles, axes ordered by"
+        " polarization in every window; points and bars: means and their standard errors.",
+    ),
+    "axis_ratio": ("Axis ratio", "Most polar axis over the mean of the others, with errors."),
+    "axis_difference": (
+        "Difference of the less polar axes",
+        "Large where these two differ in polarization: in the orthorhombic phase.",
+    ),
+    "polarization": (
+        "Polarization",
+        "Left: components of window means by size; right: size of the mean polarization.",
+    ),
+    "phases": (
+        "Phases",
+        "Shares of frames by polarization and by the shape of the cell, with errors.",
+    ),
+    "volume": ("Volume", "Of a five-atom cell, with errors."),
+    "free_energies": (
+        "Free energies of phases",
+        "From temperatures that go back and forth between two phases; stars: equal.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    text: str
+    tone: str = ""
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    cells: list[_Cell]
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A table or a figure, by the names that the template uses."""
+
+    name: str
+    title: str
+    head: Sequence[str] = ()
+    rows: Sequence[_Row] = ()
+    left: tuple[int, ...] = (0,)
+    note: str = ""
+    data: str = ""
+    width: int = 0
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    value: str
+    label: str
+    tone: str = field(default="")
+
+
+def write_page(path: Path, all_found: Sequence[Analysis], verdict: TextTable | None = None) -> None:
+    """Writes the page, complete in itself.
+
+    Args:
+        path: HTML file.
+        all_found: sweeps in their order.
+        verdict: how far they are from a reference.
+
+    Raises:
+        OcvfError: it cannot be written.
+    """
+    write_text_atomically(path, render(all_found, verdict))
+
+
+def render(all_found: Sequence[Analysis], verdict: TextTable | None = None) -> str:
+    """The page as text."""
+    from jinja2 import Environment  # noqa: PLC0415 (only reports need it)
+
+    blocks = [] if verdict is None else [_table("verdict", verdict)]
+    if len(all_found) > 1:
+        blocks.append(_table("comparison", comparison_table(all_found)))
+        blocks.append(_figure("comparison", "", comparison_figure(all_found)))
+    for found in all_found:
+        for k, one in enumerate(tables(found)):
+            blocks.append(_table(f"{found.name}-{k}", one, found.name))
+        for name, draw in FIGURES.items():
+            figure = draw(found)
+            if figure is not None:
+                blocks.append(_figure(name, found.name, figure))
+    template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE)
+    return template.render(
+        title=f"Phases of {' and '.join(x.name for x in all_found)}",
+        subtitle=" · ".join(_size(x) for x in all_found),
+        synthetic="",
+        missing=[],
+        problems=[f"{x.name}, {leg.branch} {leg.temperature:g} K: {leg.reason}"
+                  for x in all_found for leg in x.left_out],
+        cards=[card for x in all_found for card in _cards(x)],
+        blocks=blocks,
+        provenance=_provenance(all_found),
+        configuration="",
+    )  # fmt: skip
+
+
+def _size(found: Analysis) -> str:
+    cells = "×".join(map(str, found.repeat))
+    return f"{found.name}: {cells} cells, {len(found.legs)} temperatures"
+
+
+def _cards(found: Analysis) -> list[_Card]:
+    cards = []
+    for name in NAMES:
+        for t in found.transitions:
+            if t.name == name and t.by == "polarization" and math.isfinite(t.temperature.value):
+                value = f"{t.temperature.value:.0f} ± {t.temperature.error:.0f} K"
+                cards.append(_Card(value, f"{name} of {found.name}, {t.branch}"))
+    return cards
+
+
+def _table(name: str, one: TextTable, of: str = "") -> _Block:
+    title = f"{of}: {one.title}" if of else one.title
+    rows = [_Row([_Cell(str(text)) for text in row]) for row in one.rows]
+    return _Block(name, title, one.columns, rows, note=one.note)
+
+
+def _figure(name: str, of: str, figure: "Figure") -> _Block:
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    title, caption = CAPTIONS[name]
+    return _Block(
+        f"{of}-{name}", f"{of}: {title}" if of else title, caption=caption,
+        width=round(130 * figure.get_figwidth()),
+        data=base64.b64encode(buffer.getvalue()).decode(),
+    )  # fmt: skip
+
+
+def _provenance(all_found: Sequence[Analysis]) -> list[tuple[str, str]]:
+    rows = [("Page written", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))]
+    for found in all_found:
+        source: dict[str, Any] = found.source
+        what = source.get("kind") or source.get("lammps") or "unknown"
+        rows.append((found.name, f"{found.file}: {what}"))
+        if source.get("checksum"):
+            rows.append((f"{found.name}, weights", str(source["checksum"])))
+    rows.append(("Born charges", f"{all_found[0].charges}: {all_found[0].charges_source}"))
+    return rows
