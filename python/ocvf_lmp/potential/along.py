@@ -16,9 +16,7 @@ from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.system.edges import Edges
 
 
-def energy_along(
-    potential: Potential, edges: Edges, direction: Tensor, species: Species
-) -> Scalar:
+def energy_along(potential: Potential, edges: Edges, direction: Tensor, species: Species) -> Scalar:
     """λ·∂E/∂v, eV Å^-1 times the unit of λ; differentiable once in all that requires grad.
 
     Args:
