@@ -32,7 +32,7 @@ def gradient(system: tuple, n_steps: int, kernels: bool) -> tuple[torch.Tensor, 
     """The gradient in one vector, and seconds of processor time."""
     start = time.process_time()
     with nullcontext() if kernels else torch_alone():
-        found = adjoint_gradient(*system, PARAMS, n_steps, observe, loss, EVERY)
+        found = adjoint_gradient(*system, PARAMS, n_steps, observe, loss, EVERY)  # pyright: ignore
     spent = time.process_time() - start
     return torch.cat([g.flatten() for g in found.gradients.values()]), spent
 

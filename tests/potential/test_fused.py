@@ -1,11 +1,12 @@
 """The kernels against the same network in torch, for every kind of processor at hand."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from contract import SYMBOLS, distorted
 
-from ocvf_lmp.md.mechanics import evaluate
-from ocvf_lmp.potential import fused
+from ocvf_lmp.potential import fused, kernels
 from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.dimenet import DimeNet
 from ocvf_lmp.potential.protocol import Exchange
@@ -13,7 +14,7 @@ from ocvf_lmp.seeding import normal, stream
 from ocvf_lmp.system.edges import Edges
 from ocvf_lmp.system.neighbors import build_neighbors, edges_from
 
-needs_library = pytest.mark.skipif(fused.library() is None, reason="kernels were not built")
+needs_library = pytest.mark.skipif(kernels.library() is None, reason="kernels were not built")
 SIZES = {
     "whole lanes": DimeNetSize(),
     "the correction's": DimeNetSize(n_features=16, n_angular=8),
@@ -40,15 +41,12 @@ def edges_of(structure, cutoff, dtype=torch.float64) -> Edges:
     return Edges(edges.center, edges.neighbor, edges.vector.to(dtype), edges.reverse)
 
 
-def energies_and_forces(net, edges: Edges, species, exchange=None, kernels=True):
+def energies_and_forces(net, edges: Edges, species, exchange=None, by_kernels=True):
     vector = edges.vector.detach().clone().requires_grad_(True)
     used = Edges(edges.center, edges.neighbor, vector, edges.reverse)
-    if kernels:
-        with fused.first_derivatives():
-            energies = net.atom_energies(used, species, exchange)
-    else:
+    with nullcontext() if by_kernels else fused.torch_alone():
         energies = net.atom_energies(used, species, exchange)
-    assert ("Sums" in _graph(energies)) == kernels
+    assert ("Sums" in _graph(energies)) == by_kernels
     (slope,) = torch.autograd.grad(energies.sum(), vector)
     forces = torch.zeros(len(species), 3, dtype=vector.dtype)
     forces = forces.index_add(0, edges.center, slope).index_add(0, edges.neighbor, -slope)
@@ -71,7 +69,7 @@ def _graph(tensor) -> str:
 def differences(net, edges, species, exchange=None) -> list[float]:
     """Largest deviations of energies, forces and virial, relative to the largest of each."""
     ours = energies_and_forces(net, edges, species, exchange)
-    plain = energies_and_forces(net, edges, species, exchange, kernels=False)
+    plain = energies_and_forces(net, edges, species, exchange, by_kernels=False)
     return [float((a - b).abs().max() / b.abs().max()) for a, b in zip(ours, plain, strict=True)]
 
 
@@ -80,7 +78,7 @@ def differences(net, edges, species, exchange=None) -> list[float]:
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 def test_kernels_equal_torch(size, kind, monkeypatch):
     monkeypatch.setenv("OCVF_KERNELS", kind)
-    if fused.variant() != kind:
+    if kernels.variant() != kind:
         pytest.skip(f"this processor has no {kind}")
     s = distorted((2, 2, 1))
     for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-4)):
@@ -112,7 +110,7 @@ def test_edges_at_the_cutoff_do_not_count():
         vector = torch.tensor([[length, 0, 0], [-length, 0, 0]], dtype=torch.float64)
         edges = Edges(*pair, vector, torch.tensor([1, 0]))
         energies, forces, _ = energies_and_forces(net, edges, torch.tensor([0, 1]))
-        alone = energies_and_forces(net, edges, torch.tensor([0, 1]), kernels=False)[0]
+        alone = energies_and_forces(net, edges, torch.tensor([0, 1]), by_kernels=False)[0]
         assert torch.allclose(energies, alone, atol=1e-14)
         assert float(forces.abs().max()) == 0.0
 
@@ -133,23 +131,6 @@ def test_new_weights_are_noticed():
         assert max(differences(net, edges, s.species)) < 1e-12
 
 
-@needs_library
-def test_second_derivatives_are_left_to_torch_and_never_silently_wrong():
-    s, net = distorted(), network(DimeNetSize(n_features=8, n_angular=4))
-    neighbors = build_neighbors(s.positions, s.cell, net.cutoff)
-    positions = s.positions.clone().requires_grad_(True)
-    graph = evaluate(net, s.species, positions, s.cell, neighbors, create_graph=True)
-    (curvature,) = torch.autograd.grad(graph.forces.square().sum(), positions)
-    assert float(curvature.abs().max()) > 0.0
-    edges = edges_of(s, net.cutoff)
-    vector = edges.vector.clone().requires_grad_(True)
-    with fused.first_derivatives():
-        energy = net.energy(Edges(edges.center, edges.neighbor, vector, edges.reverse), s.species)
-    (slope,) = torch.autograd.grad(energy, vector, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        slope.square().sum().backward()
-
-
 def test_torch_takes_over_where_kernels_cannot(monkeypatch):
     s = distorted()
     deep = network(DimeNetSize(n_features=8, n_angular=4, n_blocks=2))
@@ -158,8 +139,8 @@ def test_torch_takes_over_where_kernels_cannot(monkeypatch):
     with torch.no_grad():
         assert not fused.applies(deep, edges.vector)
         expected = shallow.atom_energies(edges, s.species)
-        fused.library.cache_clear()
+        kernels.library.cache_clear()
         monkeypatch.setenv("OCVF_KERNELS", "none")
-        assert fused.variant() == "torch"
+        assert kernels.variant() == "torch"
         assert torch.allclose(shallow.atom_energies(edges, s.species), expected, atol=1e-12)
-    fused.library.cache_clear()
+    kernels.library.cache_clear()

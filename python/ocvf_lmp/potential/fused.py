@@ -160,10 +160,7 @@ class _Along(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.task = task
         ctx.save_for_backward(vector, direction, *weights)
-        own, arrived = (
-            (task.sums(vector), task.sums(vector)),
-            (task.sums(vector), task.sums(vector)),
-        )
+        own, arrived = ((task.sums(vector), task.sums(vector)) for _ in range(2))
         task.kernel.run(task.pairs, vector, direction, own=own, arrived=arrived)
         return own[0], arrived[0], own[1], arrived[1]
 
@@ -221,7 +218,7 @@ def sums_along(
     return _Along.apply(task, vector, direction, *weights)  # pyright: ignore
 
 
-def _task(network: nn.Module, edges: Edges, species: Tensor) -> tuple[_Task, list[Tensor]]:
+def _task(network: nn.Module, edges: Edges, species: Tensor) -> tuple[_Task, Sequence[Tensor]]:
     pairs = Pairs(edges.center.contiguous(), edges.neighbor.contiguous(), species.contiguous())
     kernel, weights = kernel_of(network, edges.vector.dtype)
     return _Task(kernel, pairs, network.size.n_features), weights  # pyright: ignore

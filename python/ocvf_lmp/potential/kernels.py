@@ -159,7 +159,7 @@ def _address(tensor: Tensor | None) -> int:
 _kernels: WeakKeyDictionary[nn.Module, tuple[tuple, Kernel]] = WeakKeyDictionary()
 
 
-def kernel_of(network: nn.Module, dtype: torch.dtype) -> tuple[Kernel, list[Tensor]]:
+def kernel_of(network: nn.Module, dtype: torch.dtype) -> tuple[Kernel, Sequence[Tensor]]:
     """The network's kernel, made anew when its weights have changed; and these weights."""
     parameters = dict(network.named_parameters())
     entering = [parameters[name] for name in WEIGHTS if name in parameters]
