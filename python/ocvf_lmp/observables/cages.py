@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ocvf_lmp.errors import InputError
 
@@ -83,11 +83,11 @@ def find_cages(
             f" X = {anion}, found atoms {counts}; give the repeat of the supercell, and charges of"
             " its species"
         )
-    anions = cKDTree(places[atoms[anion]], boxsize=size)
+    anions = KDTree(places[atoms[anion]], boxsize=size)
     distance = {s: float(np.mean(anions.query(places[atoms[s]])[0])) for s in cations}
     a, b = sorted(cations, key=lambda s: -distance[s])
     centre = atoms[b]
-    corners = cKDTree(places[atoms[a]], boxsize=size)
+    corners = KDTree(places[atoms[a]], boxsize=size)
     around = np.empty((cells, len(OFFSETS)), dtype=int)
     for trees, kind, columns in ((anions, anion, range(6)), (corners, a, range(6, 14))):
         for k in columns:

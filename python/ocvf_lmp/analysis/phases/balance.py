@@ -152,5 +152,5 @@ class _Weighed:
         for j in range(len(values) - 1):
             if values[j] > 0 >= values[j + 1]:
                 low, high = self.temperatures[j : j + 2]
-                return float(brentq(self.difference, low, high, xtol=1e-3))
+                return float(brentq(self.difference, low, high, xtol=1e-3))  # pyright: ignore
         return np.nan

@@ -119,7 +119,9 @@ def _step(cold: LegSeries, warm: LegSeries, frames: Sequence[np.ndarray], zero: 
 
     def refused(why: str, overlap: float = np.nan) -> FreeStep:
         nothing = Value(np.nan, np.nan)
-        return FreeStep(cold.branch, *map(float, temperatures), nothing, zero, overlap, counts, why)
+        return FreeStep(
+            cold.branch, cold.temperature, warm.temperature, nothing, zero, overlap, counts, why
+        )
 
     if temperatures[0] == temperatures[1]:
         return refused("the same temperature twice")
@@ -142,6 +144,6 @@ def _step(cold: LegSeries, warm: LegSeries, frames: Sequence[np.ndarray], zero: 
         found = solved.compute_free_energy_differences()
     value, error = float(found["Delta_f"][0, 1]), float(found["dDelta_f"][0, 1])
     return FreeStep(
-        cold.branch, *map(float, temperatures), Value(value / cells, error / cells), zero,
+        cold.branch, cold.temperature, warm.temperature, Value(value / cells, error / cells), zero,
         overlap, counts, "",
     )  # fmt: skip

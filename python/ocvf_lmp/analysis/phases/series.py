@@ -149,4 +149,4 @@ def _sane(lattice: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         strain = np.abs(lattice[:, :3] / np.median(lattice[:, :3], axis=0) - 1.0)
         tilt = np.abs(lattice[:, 3:] - 90.0)
-        return (strain < LONGEST_STRAIN).all(axis=1) & (tilt < LARGEST_TILT).all(axis=1)
+        return np.asarray((strain < LONGEST_STRAIN).all(axis=1) & (tilt < LARGEST_TILT).all(axis=1))

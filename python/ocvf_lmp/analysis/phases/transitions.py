@@ -131,9 +131,9 @@ def _transition(
 ) -> Transition:
     value, low, high = crossing(temperatures, seen[:, k + 1 :].sum(axis=1), weights)
     if not np.isfinite(value):
-        nothing = (np.nan,) * 4
         said = _unbracketed(k, temperatures, seen)
-        return Transition(branch, NAMES[k], by, NOTHING, *nothing, said, 0.0)
+        nan = np.nan
+        return Transition(branch, NAMES[k], by, NOTHING, nan, nan, nan, nan, said, 0.0)
     again = np.array(
         [crossing(temperatures, one[:, k + 1 :].sum(axis=1), weights)[0]
          for one in np.moveaxis(drawn, 1, 0)]
