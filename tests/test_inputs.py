@@ -17,7 +17,7 @@ from ocvf_lmp.potential.pair_series import PairSeries
 from ocvf_lmp.potential.weights import load_potential
 
 INPUTS = Path(__file__).parents[1] / "inputs"
-NAMES = sorted(path.stem for path in INPUTS.glob("*.yaml"))
+NAMES = sorted(str(path.relative_to(INPUTS).with_suffix("")) for path in INPUTS.rglob("*.yaml"))
 TINY = {
     "workers": 1,
     "sample": {"repeat": [1, 1, 1]},
