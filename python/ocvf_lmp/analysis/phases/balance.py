@@ -83,7 +83,7 @@ def _balance(
     run = next(run for run in joined if best in run)
     temperatures = np.array([legs[j].temperature for j in run])
     chosen = [independent(legs[j], pressure) for j in run]
-    zero = float(legs[run[0]].energy.mean())
+    zero = float(enthalpy(legs[run[0]], pressure).mean())  # drops out of a difference at one T
     energies = [enthalpy(legs[j], pressure)[c] - zero for j, c in zip(run, chosen, strict=True)]
     phases = [labels[j].frames[c] for j, c in zip(run, chosen, strict=True)]
     first = _Weighed(energies, phases, temperatures, k)

@@ -13,7 +13,7 @@ from ocvf_lmp.analysis.phases.statistics import block_error
 PURE = 0.8
 """Share of a leg's frames in one phase from which the leg tells of the phase's expansion."""
 
-VISITED = 0.1
+VISITED = 0.2
 """Share of a leg's frames from which the leg counts for a phase; fewer are strays of noise."""
 
 Leg = tuple[LegSeries, Aligned, Labels]

@@ -129,7 +129,8 @@ def _step(cold: LegSeries, warm: LegSeries, frames: Sequence[np.ndarray], zero: 
         return refused(
             f"fewer than {FEWEST} independent frames ({counts[0]:.0f} and {counts[1]:.0f})"
         )
-    frames = [x - zero * cells for x in frames]
+    middle = float(frames[0].mean())  # from here the equations start near their solution
+    frames = [x - middle for x in frames]
     if float(frames[0].max()) < float(frames[1].min()):
         return refused("the energies of the two temperatures do not overlap at all", 0.0)
     solved = mbar(frames, temperatures)
@@ -143,6 +144,8 @@ def _step(cold: LegSeries, warm: LegSeries, frames: Sequence[np.ndarray], zero: 
         warnings.simplefilter("ignore")
         found = solved.compute_free_energy_differences()
     value, error = float(found["Delta_f"][0, 1]), float(found["dDelta_f"][0, 1])
+    inverse = 1.0 / (KB * temperatures)
+    value += (middle - zero * cells) * float(inverse[1] - inverse[0])
     return FreeStep(
         cold.branch, cold.temperature, warm.temperature, Value(value / cells, error / cells), zero,
         overlap, counts, "",
