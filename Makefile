@@ -1,6 +1,7 @@
 # make setup   .venv with everything in it
 # make demo    train -> export -> lmp -> report, on the shipped BaTiO3 experiment
 # make test    linters aside, every test that is not slow
+# make reproduce-quick    prior and corrected model heated, against the world that it was trained on
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ SHARED := ../shared
 MLIAP := $(SHARED)/lammps-mliap
 MEASURED_PDF := $(SHARED)/data/pdf/BaTiO3_xray_q26_pdfrecipebuilder.gr
 
-.PHONY: setup demo demo-measured test test-slow test-mliap lint benchmarks docs clean
+.PHONY: setup demo demo-measured reproduce reproduce-quick test test-slow test-mliap lint benchmarks docs clean
 
 setup: $(VENV)/.ready
 
@@ -29,6 +30,13 @@ demo: setup
 
 demo-measured: setup
 	bash benchmarks/demo_measured.sh '$(MEASURED_PDF)'
+
+# The twin experiment (inputs/twin): a prior corrected by the PDFs of a world whose answer is known.
+reproduce: setup
+	bash inputs/twin/run.sh
+
+reproduce-quick: setup
+	bash inputs/twin/run.sh --quick
 
 test: setup
 	$(BIN)/python -m pytest -m 'not slow' -q

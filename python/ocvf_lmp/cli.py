@@ -133,7 +133,7 @@ def _add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     p.add_argument("sweep", type=Path, nargs="+", help="results of ocvf-lmp sweep")
     p.add_argument(
         "--reference", type=Path,
-        help="sweep.h5 of the truth, or facts as in data/bto/experiment.yaml, to judge by;"
+        help="to judge by: sweep.h5 or analysis.json of the truth, or facts as in experiment.yaml;"
         " name the prior's sweep last",
     )  # fmt: skip
     p.add_argument("--charges", default="cubic_wu_cohen", help="set of Born charges")

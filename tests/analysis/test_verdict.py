@@ -32,7 +32,10 @@ def judged(tmp_path_factory):
     assert main(["analyze", str(good), str(prior), *options, str(world)]) == 0
     against_world = json.loads((folder / "verdict.json").read_text())
     assert main(["analyze", str(good), str(prior), *options, "data/bto/experiment.yaml"]) == 0
-    return against_world, json.loads((folder / "verdict.json").read_text())
+    against_experiment = json.loads((folder / "verdict.json").read_text())
+    (known,) = folder.glob("*good_analysis.json")
+    assert main(["analyze", str(prior), *options, str(known)]) == 0
+    return against_world, against_experiment, json.loads((folder / "verdict.json").read_text())
 
 
 def test_transitions_against_another_sweep(judged):
@@ -55,6 +58,12 @@ def test_transitions_against_the_experiment(judged):
     assert rows["P, T"]["reference"]["value"] == 0.27
     assert rows["a=b, T"]["reference"] == {"value": 3.9915, "error": 0.005}
     assert rows["a, C"]["reference"]["value"] == 4.0095
+
+
+def test_results_of_an_analysis_are_a_reference_too(judged):
+    rows = {row["quantity"]: row for row in judged[2]["quantities"]}
+    first = {row["quantity"]: row for row in judged[0]["quantities"]}
+    assert rows["O-T, heating"]["reference"] == first["O-T, heating"]["models"][0]
 
 
 def test_the_share_of_an_error_that_goes():

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ocvf_lmp.analysis.phases.analyse import Settings, analyse
-from ocvf_lmp.analysis.phases.analysis_file import Analysis, write_analysis
+from ocvf_lmp.analysis.phases.analysis_file import Analysis, read_analysis, write_analysis
 from ocvf_lmp.analysis.phases.classify import Criteria
 from ocvf_lmp.analysis.phases.figures import comparison_figure, save_phase_figures
 from ocvf_lmp.analysis.phases.page import write_page
@@ -66,6 +66,8 @@ def _judge(
     misfit = []
     if given.suffix in (".yaml", ".yml"):
         reference = of_experiment(given)
+    elif given.suffix == ".json":
+        reference = of_sweep(read_analysis(given))
     else:
         reference = of_sweep(analyse(given, charges, settings))
         true = curves(given, Diffractometer())
