@@ -98,7 +98,7 @@ FULL = Size(
     truth=(8, 60_000),
     models=(3, 5000),
     cevm={"epochs": 10, "sampling": 6000, "min_effective": 0.3, "evaluation": 4000},
-    network={"epochs": 9, "sampling": 6000, "min_effective": 0.3, "evaluation": 4000,
+    network={"epochs": 14, "sampling": 12_000, "min_effective": 0.3, "evaluation": 4000,
              "step": "gauss-newton"},
     correction=CORRECTION | {"n_blocks": 1},
 )  # fmt: skip
