@@ -11,7 +11,7 @@ from ocvf_lmp.analysis.phases.analysis_file import Analysis, read_analysis, writ
 from ocvf_lmp.analysis.phases.classify import Criteria
 from ocvf_lmp.analysis.phases.figures import comparison_figure, save_phase_figures
 from ocvf_lmp.analysis.phases.page import write_page
-from ocvf_lmp.analysis.phases.pair_distributions import Diffractometer, curves, misfits
+from ocvf_lmp.analysis.phases.pair_distributions import Diffractometer, common_legs, curves, misfits
 from ocvf_lmp.analysis.phases.references import of_experiment, of_sweep
 from ocvf_lmp.analysis.phases.tables import TextTable, comparison_table, tables
 from ocvf_lmp.analysis.phases.verdict import compare, verdict_table
@@ -70,8 +70,9 @@ def _judge(
         reference = of_sweep(read_analysis(given))
     else:
         reference = of_sweep(analyse(given, charges, settings))
-        true = curves(given, Diffractometer())
-        misfit = [misfits(curves(path, Diffractometer()), true) for path in options.sweep]
+        instrument, wanted = Diffractometer(), common_legs([given, *options.sweep])
+        true = curves(given, instrument, wanted)
+        misfit = [misfits(curves(path, instrument, wanted), true) for path in options.sweep]
     rows = compare(found, reference, misfit)
     shown = verdict_table(found, reference, rows)
     _print(shown)

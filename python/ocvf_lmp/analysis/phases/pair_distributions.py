@@ -1,6 +1,6 @@
 """G(r) of the temperatures of a sweep, and how far it is from another sweep's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class Diffractometer:
     r_range: tuple[float, float] = (1.5, 10.0)
     dr: float = 0.02
     q_max: float = 35.0
-    frames: int = 40
+    frames: int = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,23 @@ Curves = Mapping[tuple[str, float], np.ndarray]
 """G(r) of the blocks of a leg, Å⁻², (blocks, points), by branch and temperature."""
 
 
-def curves(path: Path, instrument: Diffractometer) -> Curves:
-    """G(r) of all legs of a sweep.
+def common_legs(paths: Sequence[Path]) -> set[tuple[str, float]]:
+    """Branches and temperatures that the first sweep and at least one other have.
+
+    Raises:
+        DataError: a file is missing, broken off, or something else.
+    """
+    first, *others = ({(leg.branch, leg.temperature) for leg in iterate_legs(p)} for p in paths)
+    return first & set().union(*others)
+
+
+def curves(path: Path, instrument: Diffractometer, wanted: set[tuple[str, float]]) -> Curves:
+    """G(r) of some legs of a sweep.
+
+    Args:
+        path: of the sweep.
+        instrument: that sees it.
+        wanted: branches and temperatures.
 
     Raises:
         DataError: the file is missing, broken off, or something else.
@@ -68,7 +83,8 @@ def curves(path: Path, instrument: Diffractometer) -> Curves:
     return {
         (leg.branch, leg.temperature): found
         for leg in iterate_legs(path)
-        if (found := _curve(leg, header, model, instrument.frames)) is not None
+        if (leg.branch, leg.temperature) in wanted
+        and (found := _curve(leg, header, model, instrument.frames)) is not None
     }
 
 
