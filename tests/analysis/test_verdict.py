@@ -75,6 +75,11 @@ def test_the_share_of_an_error_that_goes():
     assert cut.error == pytest.approx(0.25 * math.hypot(3 / 10, 4 / 40))
 
 
+def test_an_error_within_its_uncertainty_is_not_cut():
+    row = Comparison("x", "K", Value(100.0, 1.0), (Value(90.0, 3.0), Value(98.0, 4.0)), ("", ""))
+    assert math.isnan(row.cut(0).value)
+
+
 def test_the_misfit_of_a_curve_and_its_floor():
     """A known difference in noise: R_w is both added in quadrature, the floor the noise alone."""
     random = np.random.default_rng(3)

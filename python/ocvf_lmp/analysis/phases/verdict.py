@@ -12,6 +12,8 @@ from ocvf_lmp.analysis.phases.tables import TextTable, shown
 from ocvf_lmp.analysis.phases.transitions import NAMES
 
 NOTHING = Value(math.nan, math.nan)
+CLEAR = 2.0
+"""Standard errors from which a deviation is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,15 @@ class Comparison:
         return Value(mine.value - true.value, math.hypot(*errors) if errors else math.nan)
 
     def cut(self, number: int) -> Value:
-        """Share of the last model's error that a model takes away: 1 - |deviation / its|."""
+        """Share of the last model's error that a model takes away: 1 - |deviation / its|.
+
+        NaN where that error is not clear of its own uncertainty.
+        """
         mine, theirs = self.deviation(number), self.deviation(len(self.models) - 1)
-        if not theirs.value or not math.isfinite(mine.value * theirs.value):
+        if not math.isfinite(mine.value * theirs.value):
             return NOTHING
+        if not abs(theirs.value) > CLEAR * (theirs.error if math.isfinite(theirs.error) else 0.0):
+            return NOTHING  # no error to take away
         ratio = abs(mine.value / theirs.value)
         error = math.hypot(mine.error, ratio * theirs.error) / abs(theirs.value)
         return Value(1.0 - ratio, error)
