@@ -17,7 +17,7 @@ import numpy as np
 DISTINCT = 3.5
 """Distance of two means in standard deviations beyond which they are two states.
 
-Two normal distributions of equal width are seen as two peaks from 2 on (Ashman et al. 1994), but the
+Two normal distributions of equal width show two peaks from 2 on (Ashman et al. 1994), but the
 best of many cuts of noise comes farther: that of a window of 20 frames with correlation 0.6 exceeds
 3 in about one window of three and 3.5 in one of eight. Reversals and turns of the polarization are
 4 to 8 apart."""
