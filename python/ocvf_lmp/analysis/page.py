@@ -1,4 +1,75 @@
-"""The HTML page of a report: a Jinja2 template, complete in itself."""
+"""The HTML page of a report: a Jinja2 template, complete in itself, and the parts that fill it."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ocvf_lmp.analysis.style import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Text of a cell; `tone` is a class of the page's style, `tag` a label behind the text."""
+
+    text: str
+    tone: str = ""
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Cells; `first` of a group."""
+
+    cells: Sequence[Cell]
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A table with its title; `left` are the columns of words."""
+
+    name: str
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Row]
+    note: str = ""
+    left: Sequence[int] = (0,)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A number to be seen first; `tone` is a class of the page's style."""
+
+    value: str
+    label: str
+    tone: str = ""
+
+
+def figure_block(name: str, title: str, caption: str, figure: "Figure") -> dict[str, Any]:
+    """A figure as the template takes it.
+
+    Args:
+        name: unique on the page.
+        title: above it.
+        caption: below it.
+        figure: drawn into the page as SVG.
+    """
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return {
+        "name": name,
+        "title": title,
+        "caption": caption,
+        "width": round(130 * figure.get_figwidth()),
+        "data": base64.b64encode(buffer.getvalue()).decode(),
+    }
+
 
 TEMPLATE = """\
 <!doctype html>

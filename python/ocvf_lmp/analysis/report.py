@@ -1,9 +1,6 @@
 """One HTML page that tells how a training went, complete in itself."""
 
-import base64
-import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +13,7 @@ from ocvf_lmp.analysis.maps.displacements import B_ALONE, Displacement
 from ocvf_lmp.analysis.maps.figures import draw_maps
 from ocvf_lmp.analysis.maps.survey import Survey, survey_run
 from ocvf_lmp.analysis.maps.tables import correction_page, well_page
-from ocvf_lmp.analysis.page import TEMPLATE
+from ocvf_lmp.analysis.page import TEMPLATE, Card, figure_block
 from ocvf_lmp.analysis.report_tables import (
     lattice_page,
     loss_page,
@@ -25,7 +22,6 @@ from ocvf_lmp.analysis.report_tables import (
     target_page,
 )
 from ocvf_lmp.analysis.runfolder import RunFolder, read_run
-from ocvf_lmp.analysis.style import style
 from ocvf_lmp.analysis.tables import loss_table
 from ocvf_lmp.errors import OcvfError
 from ocvf_lmp.files import write_atomically
@@ -84,15 +80,6 @@ ORDER = (
 """Of the tables and figures on the page."""
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A number to be seen first; `tone` is a class of the page's style."""
-
-    value: str
-    label: str
-    tone: str = ""
-
-
 def write_report(
     run_folder: str | Path,
     out: str | Path | None = None,
@@ -145,7 +132,7 @@ def render(run: RunFolder, survey: Survey | None, drawn: Iterable[tuple[str, "Fi
     pages.append(words.opening(survey))
     if survey is not None:
         pages += [correction_page(survey), well_page(survey)]
-    figures = [_figure(name, figure) for name, figure in drawn]
+    figures = [figure_block(name, *CAPTIONS[name], figure) for name, figure in drawn]
     blocks = {page.name: page for page in pages if page is not None}
     blocks |= {figure["name"]: figure for figure in figures}
     return template.render(
@@ -186,20 +173,6 @@ def _cards(run: RunFolder) -> list[Card]:
         length = sum(m.get("window_ps", 0) for m in records)
         cards.append(Card(f"{length:.3g} ps", "trained through"))
     return cards
-
-
-def _figure(name: str, figure: "Figure") -> dict[str, Any]:
-    buffer = io.BytesIO()
-    with style():
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    title, caption = CAPTIONS[name]
-    return {
-        "name": name,
-        "title": title,
-        "caption": caption,
-        "width": round(130 * figure.get_figwidth()),
-        "data": base64.b64encode(buffer.getvalue()).decode(),
-    }
 
 
 def _provenance(run: RunFolder) -> list[tuple[str, str]]:

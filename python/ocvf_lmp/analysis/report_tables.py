@@ -1,11 +1,11 @@
 """The tables of the report's page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from ocvf_lmp.analysis.identifiability import UNASKED, shifts
+from ocvf_lmp.analysis.page import Cell, Page, Row
 from ocvf_lmp.analysis.runfolder import RunFolder
 from ocvf_lmp.analysis.tables import (
     SIGNIFICANT,
@@ -30,35 +30,6 @@ UNITS = {
     **dict.fromkeys(("cellalpha", "cellbeta", "cellgamma"), "°"),
 }
 """Of LAMMPS' columns in metal units."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Text of a cell; `tone` is a class of the page's style, `tag` a label behind the text."""
-
-    text: str
-    tone: str = ""
-    tag: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Cells; `first` of a group."""
-
-    cells: Sequence[Cell]
-    first: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A table with its title; `left` are the columns of words."""
-
-    name: str
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Row]
-    note: str = ""
-    left: Sequence[int] = (0,)
 
 
 def loss_page(run: RunFolder) -> Page | None:

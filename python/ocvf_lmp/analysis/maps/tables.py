@@ -8,7 +8,8 @@ from scipy.integrate import simpson
 
 from ocvf_lmp.analysis.maps.energies import ATOMS
 from ocvf_lmp.analysis.maps.survey import Survey
-from ocvf_lmp.analysis.report_tables import MINUS, Cell, Page, Row
+from ocvf_lmp.analysis.page import Cell, Page, Row
+from ocvf_lmp.analysis.report_tables import MINUS
 
 UNITS = (("meV/f.u.", 1e3), ("eV/atom", 1.0 / ATOMS))
 """And what makes them of eV a formula unit."""

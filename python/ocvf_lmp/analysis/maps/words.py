@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from ocvf_lmp.analysis.maps.displacements import Pattern
 from ocvf_lmp.analysis.maps.survey import Surface, Survey
-from ocvf_lmp.analysis.report_tables import MINUS, Page
+from ocvf_lmp.analysis.page import Page
+from ocvf_lmp.analysis.report_tables import MINUS
 
 EXACT = (
     "Every point is an evaluation of a potential, exact but for round-off: nothing is sampled, and"

@@ -1,20 +1,16 @@
 """One HTML page of what sweeps show: the comparison first, then each sweep with its figures."""
 
-import base64
-import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocvf_lmp.analysis.page import TEMPLATE
+from ocvf_lmp.analysis.page import TEMPLATE, Card, Cell, Page, Row, figure_block
 from ocvf_lmp.analysis.phases.analysis_file import Analysis
 from ocvf_lmp.analysis.phases.figures import FIGURES, comparison_figure
 from ocvf_lmp.analysis.phases.tables import TextTable, comparison_table, tables
 from ocvf_lmp.analysis.phases.transitions import NAMES
-from ocvf_lmp.analysis.style import style
 from ocvf_lmp.files import write_text_atomically
 
 if TYPE_CHECKING:
@@ -52,41 +48,6 @@ CAPTIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    text: str
-    tone: str = ""
-    tag: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    cells: list[_Cell]
-    first: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """A table or a figure, by the names that the template uses."""
-
-    name: str
-    title: str
-    head: Sequence[str] = ()
-    rows: Sequence[_Row] = ()
-    left: tuple[int, ...] = (0,)
-    note: str = ""
-    data: str = ""
-    width: int = 0
-    caption: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Card:
-    value: str
-    label: str
-    tone: str = field(default="")
-
-
 def write_page(path: Path, all_found: Sequence[Analysis], verdict: TextTable | None = None) -> None:
     """Writes the page, complete in itself.
 
@@ -105,7 +66,7 @@ def render(all_found: Sequence[Analysis], verdict: TextTable | None = None) -> s
     """The page as text."""
     from jinja2 import Environment  # noqa: PLC0415 (only reports need it)
 
-    blocks = [] if verdict is None else [_table("verdict", verdict)]
+    blocks: list[Page | dict[str, Any]] = [] if verdict is None else [_table("verdict", verdict)]
     if len(all_found) > 1:
         blocks.append(_table("comparison", comparison_table(all_found)))
         blocks.append(_figure("comparison", "", comparison_figure(all_found)))
@@ -136,32 +97,25 @@ def _size(found: Analysis) -> str:
     return f"{found.name}: {cells} cells, {len(found.legs)} temperatures"
 
 
-def _cards(found: Analysis) -> list[_Card]:
+def _cards(found: Analysis) -> list[Card]:
     cards = []
     for name in NAMES:
         for t in found.transitions:
             if t.name == name and t.by == "polarization" and math.isfinite(t.temperature.value):
                 value = f"{t.temperature.value:.0f} ± {t.temperature.error:.0f} K"
-                cards.append(_Card(value, f"{name} of {found.name}, {t.branch}"))
+                cards.append(Card(value, f"{name} of {found.name}, {t.branch}"))
     return cards
 
 
-def _table(name: str, one: TextTable, of: str = "") -> _Block:
+def _table(name: str, one: TextTable, of: str = "") -> Page:
     title = f"{of}: {one.title}" if of else one.title
-    rows = [_Row([_Cell(str(text)) for text in row]) for row in one.rows]
-    return _Block(name, title, one.columns, rows, note=one.note)
+    rows = [Row([Cell(str(text)) for text in row]) for row in one.rows]
+    return Page(name, title, one.columns, rows, one.note)
 
 
-def _figure(name: str, of: str, figure: "Figure") -> _Block:
-    buffer = io.BytesIO()
-    with style():
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+def _figure(name: str, of: str, figure: "Figure") -> dict[str, Any]:
     title, caption = CAPTIONS[name]
-    return _Block(
-        f"{of}-{name}", f"{of}: {title}" if of else title, caption=caption,
-        width=round(130 * figure.get_figwidth()),
-        data=base64.b64encode(buffer.getvalue()).decode(),
-    )  # fmt: skip
+    return figure_block(f"{of}-{name}", f"{of}: {title}" if of else title, caption, figure)
 
 
 def _provenance(all_found: Sequence[Analysis]) -> list[tuple[str, str]]:
