@@ -8,6 +8,7 @@ from lmp_runs import needs_plugin
 
 from ocvf_lmp.errors import InputError, LammpsError, SimulationError
 from ocvf_lmp.lammps.cells import distorted_cell
+from ocvf_lmp.lammps.dynamics import Host
 from ocvf_lmp.lammps.engine import LammpsEngine
 from ocvf_lmp.lammps.inputs import overlay
 from ocvf_lmp.lammps.model_file import export_model
@@ -54,7 +55,7 @@ def test_lammps_runs_the_trajectory_of_the_twin_at_constant_volume(ranks):
     structure, state = start(params)
     potential = model()
     seen = {}
-    for name, engine in (("twin", Twin()), ("lmp", LammpsEngine(find_lammps(), ranks))):
+    for name, engine in (("twin", Twin()), ("lmp", LammpsEngine(Host(find_lammps(), ranks=ranks)))):
         frames = []
         end = engine.run(potential, structure.species, state, params, 20, 5, frames.append)
         seen[name] = frames, end
@@ -77,7 +78,7 @@ def test_the_frames_of_a_barostat_are_consistent(mode):
     params = NptParameters(temperature=300.0, timestep=1e-3, p_damp=0.2, mode=mode)
     structure, state = start(params)
     potential, frames = model(), []
-    engine = LammpsEngine(find_lammps())
+    engine = LammpsEngine(Host(find_lammps()))
     end = engine.run(potential, structure.species, state, params, 10, 5, frames.append)
     for frame in frames:
         listed = build_neighbors(frame.positions, frame.cell, potential.cutoff)
@@ -102,7 +103,7 @@ def test_a_prior_of_lammps_under_the_correction(tmp_path):
         "pair_coeff 3 3 8 8",
     ]  # fmt: skip
     potential = Corrected(Elsewhere(SYMBOLS, commands), model().correction)
-    engine = LammpsEngine(find_lammps(), prior=commands)
+    engine = LammpsEngine(Host(find_lammps(), commands))
     energies = []
     for weight in (1.0, 0.0):
         potential.correction.scale.mul_(weight)
@@ -127,14 +128,14 @@ def test_what_goes_wrong_in_lammps_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # failed runs leave their folders
     params = NptParameters(temperature=300.0, mode="fixed")
     structure, state = start(params)
-    broken = LammpsEngine(find_lammps(), prior=["pair_style no/such/style"])
+    broken = LammpsEngine(Host(find_lammps(), ["pair_style no/such/style"]))
     with pytest.raises(LammpsError, match="no/such/style"):
         broken.run(model(), structure.species, state, params, 1, 1, lambda frame: None)
     close = state.positions.clone()
     close[1] = close[0] + 0.01
     state = dataclasses.replace(state, positions=close)
     with pytest.raises((LammpsError, SimulationError)):
-        LammpsEngine(find_lammps()).run(
+        LammpsEngine(Host(find_lammps())).run(
             model(), structure.species, state, params, 5, 5, lambda frame: None
         )
 

@@ -16,6 +16,7 @@ from ocvf_lmp.config.file import load_config
 from ocvf_lmp.config.priors import LammpsPriorConfig
 from ocvf_lmp.errors import InputError, LammpsError
 from ocvf_lmp.lammps.cells import distorted_cell, write_data
+from ocvf_lmp.lammps.dynamics import Host
 from ocvf_lmp.lammps.engine import LammpsEngine
 from ocvf_lmp.lammps.frames import read_frames, read_thermo
 from ocvf_lmp.lammps.inputs import atom_style_of
@@ -93,7 +94,7 @@ def test_an_input_of_the_users_gives_the_frames_of_the_one_made_here(tmp_path):
     structure, state = start(params)
     found = []
     for prior in (PAIRS, tmp_path / "in.own"):
-        frames, engine = [], LammpsEngine(find_lammps(), prior=prior)
+        frames, engine = [], LammpsEngine(Host(find_lammps(), prior))
         end = engine.run(lay_over(), structure.species, state, params, 10, 5, frames.append)
         found.append((frames, end))
     (made, made_end), (own, own_end) = found
@@ -129,7 +130,7 @@ def test_an_input_that_does_not_do_its_part_is_told_so(tmp_path, text, message):
     if "no Temp" in message:  # the columns that LAMMPS prints unless asked for others
         text = text.replace("thermo 1", "thermo 1\nthermo_style custom step press vol")
         (tmp_path / "in.own").write_text(text)
-    engine = LammpsEngine(find_lammps(), prior=tmp_path / "in.own")
+    engine = LammpsEngine(Host(find_lammps(), tmp_path / "in.own"))
     with pytest.raises(LammpsError, match=message):
         engine.run(lay_over(), structure.species, state, params, 2, 1, lambda frame: None)
     (left,) = tmp_path.glob("ocvf-run-*")
@@ -201,7 +202,7 @@ def test_the_correction_acts_on_the_cores_of_the_core_shell_model(root):
     params = NptParameters(temperature=100.0, timestep=1e-9, mode="fixed")
     structure, state = polar(2, params)
     potential, energies, frame = lay_over(), [], None
-    engine = LammpsEngine(find_lammps(), prior=root / "inputs" / "in.bto_shells")
+    engine = LammpsEngine(Host(find_lammps(), root / "inputs" / "in.bto_shells"))
     for weight in (1.0, 0.0):
         seen = []
         potential.correction.scale.mul_(weight)
@@ -227,7 +228,7 @@ def test_shells_stay_cold_and_ions_are_handed_over_as_they_move(root, tmp_path):
     assert max(row["v_inner"] for row in rows.values()) < 15.0  # two per cent are adiabatic
     assert max(row["Temp"] for row in rows.values()) > 30.0
 
-    frames, engine = [], LammpsEngine(find_lammps(), prior=root / "inputs" / "in.bto_shells")
+    frames, engine = [], LammpsEngine(Host(find_lammps(), root / "inputs" / "in.bto_shells"))
     end = engine.run(lay_over(), structure.species, state, params, 50, 25, frames.append)
     assert float(end.momenta.sum(dim=0).abs().max()) < 1e-6 * float(end.momenta.abs().sum())
     kinetic = MVV2E * float((end.momenta.square() / end.masses[:, None]).sum())
@@ -244,7 +245,7 @@ def test_shells_stay_cold_and_ions_are_handed_over_as_they_move(root, tmp_path):
 def test_a_time_step_too_long_for_shells_is_refused(root):
     params = NptParameters(temperature=300.0, timestep=1e-3)
     structure, state = polar(2, params)
-    engine = LammpsEngine(find_lammps(), prior=root / "inputs" / "in.bto_shells")
+    engine = LammpsEngine(Host(find_lammps(), root / "inputs" / "in.bto_shells"))
     with pytest.raises(LammpsError, match=r"at most 0\.0005 ps"):
         engine.run(lay_over(), structure.species, state, params, 2, 1, lambda frame: None)
 

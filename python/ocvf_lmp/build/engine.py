@@ -3,6 +3,7 @@
 from ocvf_lmp.build.prior import Prior
 from ocvf_lmp.config.schema import ExperimentConfig
 from ocvf_lmp.errors import InputError
+from ocvf_lmp.lammps.dynamics import Host
 from ocvf_lmp.lammps.engine import LammpsEngine
 from ocvf_lmp.lammps.run import find_lammps
 from ocvf_lmp.md.engine import Engine, Twin
@@ -30,4 +31,4 @@ def build_engine(config: ExperimentConfig, prior: Prior) -> Engine:
     if twin:
         return Twin()
     lammps = find_lammps(sampler.lmp, sampler.arguments)
-    return LammpsEngine(lammps, sampler.ranks, sampler.precision, prior.in_lammps)
+    return LammpsEngine(Host(lammps, prior.in_lammps, sampler.ranks), sampler.precision)

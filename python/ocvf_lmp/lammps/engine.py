@@ -8,7 +8,7 @@ over it by ``pair_style hybrid/overlay``.
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from ocvf_lmp.errors import InputError, LammpsError, SimulationError
 from ocvf_lmp.lammps.dynamics import Host
 from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.lammps.model_header import ModelHeader
-from ocvf_lmp.lammps.run import Lammps
 from ocvf_lmp.md.engine import Frame, OnFrame
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.state import NptState
@@ -37,27 +36,12 @@ class LammpsEngine:
     """See `md.engine.Engine`.
 
     Args:
-        lammps: how to start it.
-        ranks: MPI ranks of each run.
+        host: LAMMPS, with its prior if it has one.
         precision: in which LAMMPS evaluates the model.
-        prior: the LAMMPS commands ``pair_style`` and ``pair_coeff`` of a prior that is one of
-            LAMMPS' own, or the path of an input that runs it (see `lammps.inputs`); empty: the
-            prior is in the model.
-        timeout: for each run, s.
-
-    Raises:
-        InputError: an input that cannot be used.
     """
 
-    def __init__(
-        self,
-        lammps: Lammps,
-        ranks: int = 1,
-        precision: str = "float64",
-        prior: Sequence[str] | Path = (),
-        timeout: float | None = None,
-    ) -> None:
-        self.host, self.precision = Host(lammps, prior, ranks, timeout), precision
+    def __init__(self, host: Host, precision: str = "float64") -> None:
+        self.host, self.precision = host, precision
 
     def run(
         self,
