@@ -9,7 +9,7 @@
 # say how far prior and corrected model are from the world. Everything that is there already is kept,
 # so that a run that was interrupted goes on. About two hours on two cores.
 #
-# --quick, a quarter of an hour: shorter runs of the prior and of the corrected model that is shipped
+# --quick, a quarter of an hour on two idle cores: shorter runs of the prior and of the corrected model that is shipped
 # in results/twin, against the shipped results of the world.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
