@@ -11,10 +11,10 @@ from ocvf_lmp.analysis.phases.analysis_file import Analysis, read_analysis, writ
 from ocvf_lmp.analysis.phases.classify import Criteria
 from ocvf_lmp.analysis.phases.figures import comparison_figure, save_phase_figures
 from ocvf_lmp.analysis.phases.page import write_page
-from ocvf_lmp.analysis.phases.pair_distributions import Diffractometer, common_legs, curves, misfits
+from ocvf_lmp.analysis.phases.pair_distributions import Diffractometer, curves, misfits
 from ocvf_lmp.analysis.phases.references import of_experiment, of_sweep
 from ocvf_lmp.analysis.phases.tables import TextTable, comparison_table, tables
-from ocvf_lmp.analysis.phases.verdict import compare, verdict_table
+from ocvf_lmp.analysis.phases.verdict import compare, verdict_table, write_verdict
 from ocvf_lmp.analysis.style import save
 from ocvf_lmp.commands.console import console, table
 from ocvf_lmp.errors import InputError
@@ -70,19 +70,15 @@ def _judge(
         reference = of_sweep(read_analysis(given))
     else:
         reference = of_sweep(analyse(given, charges, settings))
-        instrument, wanted = Diffractometer(), common_legs([given, *options.sweep])
+        known = {(leg.branch, leg.temperature) for model in found for leg in model.legs}
+        instrument, wanted = Diffractometer(), known & reference.volumes.keys()
         true = curves(given, instrument, wanted)
         misfit = [misfits(curves(path, instrument, wanted), true) for path in options.sweep]
     rows = compare(found, reference, misfit)
     shown = verdict_table(found, reference, rows)
     _print(shown)
     path = folder / "verdict.json"
-    text = json.dumps(
-        {"reference": reference.name, "models": [m.name for m in found],
-         "quantities": [asdict(row) for row in rows]},
-        indent=1, ensure_ascii=False,
-    ).replace("NaN", "null")  # fmt: skip
-    write_text_atomically(path, text + "\n")
+    write_verdict(path, found, reference, rows)
     console.print(f"wrote {path}")
     return shown
 

@@ -19,7 +19,7 @@ from ocvf_lmp.config.priors import LammpsPriorConfig
 from ocvf_lmp.config.sweep import SweepConfig
 from ocvf_lmp.errors import InputError, LammpsError, OcvfError
 from ocvf_lmp.lammps.run import find_lammps
-from ocvf_lmp.lammps.sweep import Chain, LegPlan, missing, run_chain
+from ocvf_lmp.lammps.sweep import Chain, LegPlan, leg_file, missing, run_chain
 from ocvf_lmp.lock import alone_in
 from ocvf_lmp.mpi import communicator
 from ocvf_lmp.system.sweep_file import Leg, write_sweep
@@ -108,7 +108,7 @@ def _announce(config: SweepConfig, plan: Sweep, folder: Path) -> None:
 
 def _collect(plan: Sweep, folder: Path) -> None:
     """One file of all legs that are there, whoever ran them."""
-    files = [folder / "legs" / f"{p.name}.h5" for chain in plan.chains for p in chain.legs]
+    files = [leg_file(folder, leg) for chain in plan.chains for leg in chain.legs]
     there = [path for path in files if path.is_file()]
     if not there:
         return

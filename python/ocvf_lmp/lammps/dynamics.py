@@ -22,6 +22,9 @@ from ocvf_lmp.lammps.run import Lammps, run_lammps
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.system.structure import Structure
 
+LARGEST_RATIO = 1.5
+"""Factor by which the volume may grow or shrink in a run."""
+
 PRESSURES = (("Pxx", "Pxy", "Pxz"), ("Pxy", "Pyy", "Pyz"), ("Pxz", "Pyz", "Pzz"))
 
 
@@ -124,6 +127,11 @@ class Host:
         text = generated_input(self.commands, symbols, params.mode, corrected=corrected)
         (folder / "in.run").write_text(text)
         return Path("in.run")
+
+
+def is_physical(before: float, after: float) -> bool:
+    """Whether a volume after a run may have come from the one before it, in the same unit."""
+    return before / LARGEST_RATIO <= after <= before * LARGEST_RATIO
 
 
 def _results(folder: Path, steps: range, last: int, species: torch.Tensor) -> Dynamics:

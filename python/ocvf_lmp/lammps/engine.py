@@ -17,7 +17,7 @@ from torch import nn
 
 from ocvf_lmp.arrays import Species
 from ocvf_lmp.errors import InputError, LammpsError, SimulationError
-from ocvf_lmp.lammps.dynamics import Host
+from ocvf_lmp.lammps.dynamics import Host, is_physical
 from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.lammps.model_header import ModelHeader
 from ocvf_lmp.md.engine import Frame, OnFrame
@@ -27,9 +27,6 @@ from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.system.cell import lower_triangular, volume
 from ocvf_lmp.system.structure import Structure
-
-LARGEST_RATIO = 1.5
-"""Factor by which the volume may grow or shrink in a run."""
 
 
 class LammpsEngine:
@@ -112,7 +109,7 @@ def _run_folder() -> Iterator[Path]:
 
 
 def _check_volume(size: float, before: float, params: NptParameters) -> None:
-    if not before / LARGEST_RATIO <= size <= before * LARGEST_RATIO:
+    if not is_physical(before, size):
         raise SimulationError(
             f"expected the simulation at {params.temperature:g} K to stay on physical ground, found"
             f" a volume of {size:.4g} Å³ after {before:.4g} Å³ at the start of the run in LAMMPS;"

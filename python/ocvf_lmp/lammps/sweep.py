@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ocvf_lmp.errors import LammpsError, SimulationError
-from ocvf_lmp.lammps.dynamics import Dynamics, Host
+from ocvf_lmp.errors import SimulationError
+from ocvf_lmp.lammps.dynamics import Dynamics, Host, is_physical
 from ocvf_lmp.lammps.model_header import ModelHeader
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.state import initial_state
@@ -80,9 +80,6 @@ class Sampling:
     seed: int
 
 
-LARGEST_RATIO = 1.5
-"""Factor by which the volume may grow or shrink in a leg."""
-
 OnLeg = Callable[[LegPlan, Leg | None, float], None]
 """Told of a leg at its beginning (None) and at its end, with the seconds that it took."""
 
@@ -112,7 +109,7 @@ def run_chain(
         LammpsError: a run failed; the legs before it are kept.
         DataError: a leg of an earlier run cannot be read.
     """
-    files = [folder / "legs" / f"{plan.name}.h5" for plan in chain.legs]
+    files = [leg_file(folder, plan) for plan in chain.legs]
     before: Leg | None = None
     for plan, path in zip(chain.legs, files, strict=True):
         if not path.is_file():
@@ -128,10 +125,14 @@ def run_chain(
     return files
 
 
+def leg_file(folder: Path, plan: LegPlan) -> Path:
+    """Where the results of a leg lie in the folder of a sweep."""
+    return folder / "legs" / f"{plan.name}.h5"
+
+
 def missing(chains: Sequence[Chain], folder: Path) -> list[LegPlan]:
     """Legs whose results are not there yet."""
-    legs = folder / "legs"
-    return [p for chain in chains for p in chain.legs if not (legs / f"{p.name}.h5").is_file()]
+    return [p for chain in chains for p in chain.legs if not leg_file(folder, p).is_file()]
 
 
 def _start(chain: Chain, plan: LegPlan, sampling: Sampling) -> tuple[Structure, torch.Tensor]:
@@ -183,7 +184,7 @@ def _run_leg(
 def _refuse_unphysical(leg: Leg, start: Structure, folder: Path) -> None:
     before, after = float(volume(start.cell)), float(np.linalg.det(leg.last_cell))
     finite = all(np.isfinite(x).all() for x in (leg.last_positions, leg.last_velocities))
-    if not finite or not before / LARGEST_RATIO <= after <= before * LARGEST_RATIO:
+    if not finite or not is_physical(before, after):
         raise SimulationError(
             f"expected the simulation at {leg.temperature:g} K to stay on physical ground, found a"
             f" volume of {after:.4g} Å³ after {before:.4g} Å³ at its start, or positions that are"
@@ -193,8 +194,7 @@ def _refuse_unphysical(leg: Leg, start: Structure, folder: Path) -> None:
 
 def _leg(plan: LegPlan, equilibration: int, found: Dynamics) -> Leg:
     frames, thermo, last = found.frames, found.thermo, found.last
-    if last.velocities is None:
-        raise LammpsError("expected velocities in the last configuration, found none; dump them")
+    assert last.velocities is not None  # the host has seen to it
     return Leg(
         branch=plan.branch,
         temperature=plan.temperature,

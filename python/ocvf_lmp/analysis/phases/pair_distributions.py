@@ -1,6 +1,6 @@
 """G(r) of the temperatures of a sweep, and how far it is from another sweep's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,16 +50,6 @@ class Misfit:
 
 Curves = Mapping[tuple[str, float], np.ndarray]
 """G(r) of the blocks of a leg, Å⁻², (blocks, points), by branch and temperature."""
-
-
-def common_legs(paths: Sequence[Path]) -> set[tuple[str, float]]:
-    """Branches and temperatures that the first sweep and at least one other have.
-
-    Raises:
-        DataError: a file is missing, broken off, or something else.
-    """
-    first, *others = ({(leg.branch, leg.temperature) for leg in iterate_legs(p)} for p in paths)
-    return first & set().union(*others)
 
 
 def curves(path: Path, instrument: Diffractometer, wanted: set[tuple[str, float]]) -> Curves:

@@ -1,17 +1,21 @@
 """How far models are from a reference, and how much of the last model's error the others remove."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from ocvf_lmp.analysis.phases.analysis_file import Analysis
 from ocvf_lmp.analysis.phases.pair_distributions import Misfit
 from ocvf_lmp.analysis.phases.references import Reference
 from ocvf_lmp.analysis.phases.results import Value
 from ocvf_lmp.analysis.phases.tables import TextTable, shown
-from ocvf_lmp.analysis.phases.transitions import NAMES
+from ocvf_lmp.analysis.phases.transitions import NAMES, NOTHING
+from ocvf_lmp.files import write_text_atomically
 
-NOTHING = Value(math.nan, math.nan)
 CLEAR = 2.0
 """Standard errors from which a deviation is one."""
 
@@ -124,6 +128,23 @@ def _by_phase(models: Sequence[Analysis], reference: Reference) -> list[Comparis
 
 def _row(quantity: str, unit: str, true: Value, values: Sequence[Value]) -> Comparison:
     return Comparison(quantity, unit, true, tuple(values), ("",) * len(values))
+
+
+def write_verdict(
+    path: Path, models: Sequence[Analysis], reference: Reference, rows: Sequence[Comparison]
+) -> None:
+    """Writes ``verdict.json``; numbers that could not be had are null.
+
+    Raises:
+        OcvfError: it cannot be written.
+    """
+    quantities = TypeAdapter(list[Comparison]).dump_python(list(rows), mode="json")
+    content = {
+        "reference": reference.name,
+        "models": [m.name for m in models],
+        "quantities": quantities,
+    }
+    write_text_atomically(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def verdict_table(
