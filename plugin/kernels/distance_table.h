@@ -12,19 +12,6 @@
 
 namespace OCVF_VARIANT {
 
-// First columns; each part is padded to whole vectors.
-struct Columns {
-  int64_t products, message, mixed, leaving, number;  // the part of `own` begins at zero
-
-  template <class T> static Columns of(const Model<T> &model)
-  {
-    const int64_t f = model.f, products = f;
-    if (!model.size.blocks) return {f, f, f, f, f};
-    const int64_t message = products + (model.size.l_max + 1) * model.a;
-    return {products, message, message + f, message + 2 * f, message + 3 * f};
-  }
-};
-
 template <class T> class DistanceTable {
  public:
   Columns at{};

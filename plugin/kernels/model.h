@@ -35,4 +35,18 @@ template <class T> struct Model {
   bool set(const Sizes &sizes, const Weights<const double> &weights);
 };
 
+// What depends on the distance of an edge and the species at its ends alone: first columns of each
+// part, padded to whole vectors; see distance_table.h.
+struct Columns {
+  int64_t products, message, mixed, leaving, number;  // the part of `own` begins at zero
+
+  template <class T> static Columns of(const Model<T> &model)
+  {
+    const int64_t f = model.f, products = f;
+    if (!model.size.blocks) return {f, f, f, f, f};
+    const int64_t message = products + (model.size.l_max + 1) * model.a;
+    return {products, message, message + f, message + 2 * f, message + 3 * f};
+  }
+};
+
 }  // namespace OCVF_VARIANT

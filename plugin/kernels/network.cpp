@@ -222,22 +222,22 @@ bool Network<T, dual>::columns(int64_t source, int64_t target, const T *distance
   messages<false>(edges);
   if (model.size.blocks) products<false>();
 
-  const int64_t f = model.f, products = (model.size.l_max + 1) * model.a;
-  const int64_t width = model.size.blocks ? 4 * f + products : f;
+  const Columns at = Columns::of(model);
+  const int64_t f = model.f;
   const auto copy = [](Block from, int64_t size, T *row) {
     for (int64_t c = 0; c < size; ++c) row[c] = value_of(from.one(c));
-    return row + size;
   };
-  memset(to, 0, size_t(number * width) * sizeof(T));  // of edges at the cutoff
+  memset(to, 0, size_t(number * at.number) * sizeof(T));  // of edges at the cutoff
   for (int64_t k = 0; k < n; ++k) {
-    T *row = to + edge[k] * width;
+    T *row = to + edge[k] * at.number;
     for (int64_t c = 0; c < f; ++c)
-      *row++ = value_of(filtered.one(k * model.all + f + c) * message.one((incoming + k) * f + c));
+      row[c] = value_of(filtered.one(k * model.all + f + c) * message.one((incoming + k) * f + c));
     if (!model.size.blocks) continue;
-    row = copy(product + k * products, products, row);
-    row = copy(message + k * f, f, row);
-    row = copy(mixed + k * f, f, row);
-    copy(filtered + k * model.all + model.leaving_at, f, row);
+    const int64_t products = at.message - at.products;
+    copy(product + k * products, products, row + at.products);
+    copy(message + k * f, f, row + at.message);
+    copy(mixed + k * f, f, row + at.mixed);
+    copy(filtered + k * model.all + model.leaving_at, f, row + at.leaving);
   }
   return true;
 }

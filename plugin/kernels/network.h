@@ -27,7 +27,7 @@ template <class T, bool dual> class Network {
   explicit Network(const Model<T> &weights) : model(weights) {}
   // False: no memory.
   bool run(const Edges &edges, const Given<T> &given, const Wanted<T> &wanted);
-  // What a table of functions of the distance holds (distance_table.h), for edges of the given
+  // What a table of functions of the distance holds, for edges of the given
   // lengths between two species: (number, Columns::number). False: no memory.
   bool columns(int64_t source, int64_t target, const T *distance, int64_t number, T *to);
 

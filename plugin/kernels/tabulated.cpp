@@ -107,7 +107,7 @@ template <class T> void Tabulated<T>::back_columns()
 {
   const Columns at = table.at;
   const auto &model = this->model;
-  const int64_t f = model.f, products = (model.size.l_max + 1) * model.a;
+  const int64_t f = model.f, products = at.message - at.products;
   for (int64_t k = 0; k < this->n; ++k) {
     T &sum = this->place.data[7 * this->step + k];
     sum += along(k, at.products, this->product_gradient.data + k * products, products);
