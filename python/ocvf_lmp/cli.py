@@ -136,6 +136,10 @@ def _add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="to judge by: sweep.h5 or analysis.json of the truth, or facts as in experiment.yaml;"
         " name the prior's sweep last",
     )  # fmt: skip
+    p.add_argument(
+        "--literature", type=Path,
+        help="published models to stand beside (default: literature.yaml beside --reference)",
+    )  # fmt: skip
     p.add_argument("--charges", default="cubic_wu_cohen", help="set of Born charges")
     p.add_argument("--charges-file", type=Path, help="default: data/bto/born_charges.yaml")
     p.add_argument("--window", type=float, default=2.0, help="shortest window of a phase, ps")

@@ -2,17 +2,21 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_sweep import Fake, steps_of
 
+from ocvf_lmp.analysis.phases.analyse import Settings, analyse
+from ocvf_lmp.analysis.phases.literature import method_table, read_literature
 from ocvf_lmp.analysis.phases.pair_distributions import BLOCKS, misfit
 from ocvf_lmp.analysis.phases.references import of_experiment
 from ocvf_lmp.analysis.phases.results import Value
 from ocvf_lmp.analysis.phases.verdict import Comparison
 from ocvf_lmp.cli import main
 from ocvf_lmp.errors import DataError
+from ocvf_lmp.observables.born_charges import read_born_charges
 
 TEMPERATURES = range(75, 425, 25)
 
@@ -31,7 +35,8 @@ def judged(tmp_path_factory):
     options = ["--no-figures", "--bootstrap", "50", "--out", str(folder), "--reference"]
     assert main(["analyze", str(good), str(prior), *options, str(world)]) == 0
     against_world = json.loads((folder / "verdict.json").read_text())
-    assert main(["analyze", str(good), str(prior), *options, "data/bto/experiment.yaml"]) == 0
+    facts = "data/bto/experiment.yaml"  # literature.yaml is beside it
+    assert main(["analyze", str(good), str(prior), *options, facts]) == 0
     against_experiment = json.loads((folder / "verdict.json").read_text())
     (known,) = folder.glob("*good_analysis.json")
     assert main(["analyze", str(prior), *options, str(known)]) == 0
@@ -99,3 +104,34 @@ def test_facts_of_another_form_are_refused(tmp_path):
     path.write_text("transitions: 3\n")
     with pytest.raises(DataError, match=r"data/bto/experiment\.yaml"):
         of_experiment(path)
+
+
+def test_the_literature_stands_beside_ours_with_its_sources(tmp_path):
+    charges = read_born_charges(Path("data/bto/born_charges.yaml"), "cubic_wu_cohen")
+    ours = analyse(sweep(tmp_path, "ours", (162.0, 262.0, 387.0)), charges, Settings(samples=20))
+    literature = read_literature(Path("data/bto/literature.yaml"))
+    made = method_table([ours], of_experiment(Path("data/bto/experiment.yaml")), literature)
+    rows = {row[0]: row for row in made.rows}
+    assert rows["experiment"][2:5] == ["183 ± ?", "278 ± ?", "403 ± ?"]
+    assert rows[f"{ours.name}, heating"][2].startswith("16")
+    assert "±" in rows[f"{ours.name}, heating"][2]
+    assert rows["GAP (PBEsol) [2]"][1:5] == ["4×4×4", "18.6 ± 0.4", "91.4 ± 0.5", "182 ± 0.7"]
+    assert rows["the same, corrected (OCVF paper) [2]"][2:] == [
+        "125", "275", "400", "0.52", "0.46", "0.36",
+    ]  # fmt: skip
+    assert "[2] arXiv:2512.10315" in made.note
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{model: x, cells: null, transitions: {R-T: 100}, reading: read, seen_in: a}",
+        "{model: x, cells: null, transitions: {R-O: 100}, reading: read, seen_in: b}",
+        "{model: x, cells: null, transitions: {R-O: warm}, reading: read, seen_in: a}",
+    ],
+)
+def test_literature_of_another_form_is_refused(tmp_path, line):
+    path = tmp_path / "literature.yaml"
+    path.write_text(f"sources: {{a: somewhere}}\nmodels:\n  - {line}\n")
+    with pytest.raises(DataError, match="--literature"):
+        read_literature(path)

@@ -10,9 +10,10 @@ from ocvf_lmp.analysis.phases.analyse import Settings, analyse
 from ocvf_lmp.analysis.phases.analysis_file import Analysis, read_analysis, write_analysis
 from ocvf_lmp.analysis.phases.classify import Criteria
 from ocvf_lmp.analysis.phases.figures import comparison_figure, save_phase_figures
+from ocvf_lmp.analysis.phases.literature import method_table, read_literature
 from ocvf_lmp.analysis.phases.page import write_page
 from ocvf_lmp.analysis.phases.pair_distributions import Diffractometer, curves, misfits
-from ocvf_lmp.analysis.phases.references import of_experiment, of_sweep
+from ocvf_lmp.analysis.phases.references import Reference, of_experiment, of_sweep
 from ocvf_lmp.analysis.phases.tables import TextTable, comparison_table, tables
 from ocvf_lmp.analysis.phases.verdict import compare, verdict_table, write_verdict
 from ocvf_lmp.analysis.style import save
@@ -21,6 +22,7 @@ from ocvf_lmp.errors import InputError
 from ocvf_lmp.files import write_text_atomically
 from ocvf_lmp.observables.born_charges import BornCharges, read_born_charges
 
+YAML = (".yaml", ".yml")
 CHARGES = Path("data") / "bto" / "born_charges.yaml"
 """In the project; `cubic_wu_cohen` is the set that was read in its source."""
 
@@ -43,40 +45,46 @@ def analyze(options: argparse.Namespace) -> int:
         if options.figures:
             save_phase_figures(one, figures)
             console.print(f"wrote figures to {figures}")
+    folder = places[0][0].parent
+    reference = _reference(options.reference, charges, settings)
     if len(found) > 1:
-        _compare(found, places[0][0].parent, options.figures)
-    folder, verdict = places[0][0].parent, None
-    if options.reference is not None:
-        verdict = _judge(found, options, charges, settings, folder)
+        _compare(found, reference, folder, options.figures)
+    verdicts = [] if reference is None else _judge(found, reference, options, folder)
     if options.figures:
-        write_page(folder / "analysis.html", found, verdict)
+        write_page(folder / "analysis.html", found, verdicts, reference)
         console.print(f"wrote {folder / 'analysis.html'}")
     return 0
 
 
+def _reference(given: Path | None, charges: BornCharges, settings: Settings) -> Reference | None:
+    """A sweep of the truth, the results of one, or an experiment, by the ending of the name."""
+    if given is None:
+        return None
+    if given.suffix in YAML:
+        return of_experiment(given)
+    known = read_analysis(given) if given.suffix == ".json" else analyse(given, charges, settings)
+    return of_sweep(known)
+
+
 def _judge(
-    found: Sequence[Analysis],
-    options: argparse.Namespace,
-    charges: BornCharges,
-    settings: Settings,
-    folder: Path,
-) -> TextTable:
-    """The models against a sweep of the truth, or against the facts of an experiment."""
+    found: Sequence[Analysis], reference: Reference, options: argparse.Namespace, folder: Path
+) -> list[TextTable]:
+    """How far the models are from the reference; the literature beside them."""
     given: Path = options.reference
     misfit = []
-    if given.suffix in (".yaml", ".yml"):
-        reference = of_experiment(given)
-    elif given.suffix == ".json":
-        reference = of_sweep(read_analysis(given))
-    else:
-        reference = of_sweep(analyse(given, charges, settings))
+    if given.suffix not in (*YAML, ".json"):
         known = {(leg.branch, leg.temperature) for model in found for leg in model.legs}
         instrument, wanted = Diffractometer(), known & reference.volumes.keys()
         true = curves(given, instrument, wanted)
         misfit = [misfits(curves(path, instrument, wanted), true) for path in options.sweep]
     rows = compare(found, reference, misfit)
-    shown = verdict_table(found, reference, rows)
-    _print(shown)
+    shown = [verdict_table(found, reference, rows)]
+    beside = given.with_name("literature.yaml")
+    literature = options.literature or (beside if beside.is_file() else None)
+    if literature is not None:
+        shown.append(method_table(found, reference, read_literature(literature)))
+    for one in shown:
+        _print(one)
     path = folder / "verdict.json"
     write_verdict(path, found, reference, rows)
     console.print(f"wrote {path}")
@@ -142,7 +150,9 @@ def _print(one: TextTable) -> None:
         console.print(one.note)
 
 
-def _compare(found: Sequence[Analysis], folder: Path, figures: bool) -> None:
+def _compare(
+    found: Sequence[Analysis], reference: Reference | None, folder: Path, figures: bool
+) -> None:
     one = comparison_table(found)
     _print(one)
     path = folder / "comparison.json"
@@ -150,4 +160,4 @@ def _compare(found: Sequence[Analysis], folder: Path, figures: bool) -> None:
     console.print(f"wrote {path}")
     if figures:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-        save(comparison_figure(found), folder / "figures" / "comparison")
+        save(comparison_figure(found, reference), folder / "figures" / "comparison")

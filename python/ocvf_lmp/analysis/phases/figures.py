@@ -19,6 +19,7 @@ from ocvf_lmp.analysis.phases.marks import (
     raise_titles,
     spacing,
 )
+from ocvf_lmp.analysis.phases.references import Reference
 from ocvf_lmp.analysis.phases.results import LegResult, Value
 from ocvf_lmp.analysis.phases.transitions import NAMES
 from ocvf_lmp.analysis.phases.violins import violin_figure
@@ -158,8 +159,10 @@ def balance_figure(found: Analysis) -> "Figure | None":
     return figure
 
 
-def comparison_figure(all_found: Sequence[Analysis]) -> "Figure":
-    """Transition temperatures of several sweeps, with errors."""
+def comparison_figure(
+    all_found: Sequence[Analysis], reference: Reference | None = None
+) -> "Figure":
+    """Transition temperatures of several sweeps, with errors; lines: those of a reference."""
     with style():
         figure = new_figure(1.1 + 0.38 * len(all_found), WIDTH)
         panels = figure.subplots(1, 3, sharey=True)
@@ -175,6 +178,12 @@ def comparison_figure(all_found: Sequence[Analysis]) -> "Figure":
                         xerr=t.temperature.error, fmt=marker(t.branch), color=colour(t.branch),
                         markersize=5, capsize=2.5,
                     )  # fmt: skip
+            for (_, known), true in reference.transitions.items() if reference else ():
+                if known == name:
+                    panel.axvline(true.value, color="#333333", linewidth=0.9, linestyle="--")
+                    if np.isfinite(true.error):
+                        panel.axvspan(true.value - true.error, true.value + true.error,
+                                      color="#333333", alpha=0.12, linewidth=0)  # fmt: skip
             panel.set_title(name, loc="left")
             panel.set_xlabel("temperature (K)")
         panels[0].set_yticks(range(len(names)), names)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ocvf_lmp.analysis.page import TEMPLATE, Card, Cell, Page, Row, figure_block
 from ocvf_lmp.analysis.phases.analysis_file import Analysis
 from ocvf_lmp.analysis.phases.figures import FIGURES, comparison_figure
+from ocvf_lmp.analysis.phases.references import Reference
 from ocvf_lmp.analysis.phases.tables import TextTable, comparison_table, tables
 from ocvf_lmp.analysis.phases.transitions import NAMES
 from ocvf_lmp.files import write_text_atomically
@@ -20,7 +21,8 @@ CAPTIONS = {
     "comparison": (
         "Transition temperatures",
         "By polarization; bars hold the distance of the neighbouring temperatures and the"
-        " bootstrap. A transition that a sweep does not bracket is not drawn.",
+        " bootstrap. A transition that a sweep does not bracket is not drawn. Dashed: the"
+        " reference, shaded by its error where it states one.",
     ),
     "lattice_violins": (
         "Lattice parameters",
@@ -48,28 +50,41 @@ CAPTIONS = {
 }
 
 
-def write_page(path: Path, all_found: Sequence[Analysis], verdict: TextTable | None = None) -> None:
+def write_page(
+    path: Path,
+    all_found: Sequence[Analysis],
+    verdicts: Sequence[TextTable] = (),
+    reference: Reference | None = None,
+) -> None:
     """Writes the page, complete in itself.
 
     Args:
         path: HTML file.
         all_found: sweeps in their order.
-        verdict: how far they are from a reference.
+        verdicts: how far they are from the reference, and what else is known.
+        reference: what they are measured against.
 
     Raises:
         OcvfError: it cannot be written.
     """
-    write_text_atomically(path, render(all_found, verdict))
+    write_text_atomically(path, render(all_found, verdicts, reference))
 
 
-def render(all_found: Sequence[Analysis], verdict: TextTable | None = None) -> str:
+def render(
+    all_found: Sequence[Analysis],
+    verdicts: Sequence[TextTable] = (),
+    reference: Reference | None = None,
+) -> str:
     """The page as text."""
     from jinja2 import Environment  # noqa: PLC0415 (only reports need it)
 
-    blocks: list[Page | dict[str, Any]] = [] if verdict is None else [_table("verdict", verdict)]
+    blocks: list[Page | dict[str, Any]] = [
+        _table(f"verdict-{k}", one) for k, one in enumerate(verdicts)
+    ]
     if len(all_found) > 1:
         blocks.append(_table("comparison", comparison_table(all_found)))
-        blocks.append(_figure("comparison", "", comparison_figure(all_found)))
+    if len(all_found) > 1 or reference is not None:
+        blocks.append(_figure("comparison", "", comparison_figure(all_found, reference)))
     for found in all_found:
         for k, one in enumerate(tables(found)):
             blocks.append(_table(f"{found.name}-{k}", one, found.name))

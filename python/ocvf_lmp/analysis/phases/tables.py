@@ -192,7 +192,7 @@ def comparison_table(all_found: Sequence[Analysis]) -> TextTable:
                     "×".join(map(str, found.repeat)),
                     str(found.atoms),
                     branch,
-                    *(_transition(table.get(name)) for name in NAMES),
+                    *(transition_text(table.get(name)) for name in NAMES),
                     *(shown(sizes[p]) if p in sizes else "–" for p in "ROT"),
                 ]
             )
@@ -213,7 +213,8 @@ def shown(value: Value) -> str:
     return with_error(value.value, value.error)
 
 
-def _transition(one: Transition | None) -> str:
+def transition_text(one: Transition | None) -> str:
+    """Its temperature with error, or why there is none."""
     if one is None:
         return "–"
     if math.isfinite(one.temperature.value):
