@@ -123,6 +123,21 @@ def test_a_synthetic_file_needs_nothing_but_its_path(tmp_path):
     assert t.density == pytest.approx(DENSITY)
 
 
+def test_a_stretched_file_is_that_of_the_stretched_crystal(tmp_path):
+    factor = 0.97
+    path = stored(tmp_path / "a.gr", density=DENSITY, q_damp=0.02)
+    t = load_pdf_target(path, r_range=(1.6, 5.8), stretch=factor)
+    assert t.q_max == pytest.approx(26.0 / factor)
+    assert t.density == pytest.approx(DENSITY / factor**3)
+    assert float(t.r[-1]) <= 5.8
+    small = replace(S, positions=factor * S.positions, cell=factor * S.cell)
+    sharp = harmonic_partials(small, GRID, [u * factor**2 for u in (0.005, 0.006, 0.008)])
+    as_stored = replace(t, q_damp=0.0)  # `stored` says 0.02, but did not damp
+    model = as_stored.model(GRID, BTO, COUNTS)
+    assert as_stored.r_w(model, sharp, DENSITY / factor**3) < 1e-3
+    assert as_stored.r_w(model, SHARP, DENSITY) > 0.3
+
+
 def test_a_measured_file_gets_free_scale_and_damping(tmp_path):
     path = stored(tmp_path / "a.gr", synthetic=False, error=None, temperature=None)
     t = load_pdf_target(path, temperature=295.0, r_range=(2.0, 6.0))

@@ -102,6 +102,11 @@ class PdfTargetConfig(Strict):
     density: Positive | None = Field(
         None, description="for js, kl and density; null: the header's, atoms per Å^3"
     )
+    stretch: Positive = Field(
+        1.0,
+        description="factor on all distances of the data: a known error of the wavelength, or data"
+        " of a sample at another density",
+    )
     weight: Positive = Field(1.0, description="factor on this part of the loss")
 
 

@@ -7,7 +7,7 @@ in Å^-2 with r in Å; files that look like something else are refused by `gr_ch
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,29 @@ class GrFile:
     synthetic: bool = False
     source: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+
+    def stretched(self, factor: float) -> "GrFile":
+        """The curve of the same structure with all distances longer by a factor.
+
+        4πr(ρ - ρ₀) falls by its square, what is stated in 1/Å by itself. (Form factors of x-rays
+        do not stretch along: nothing for the small corrections that this is for.)
+        """
+
+        def over(value: float | None, power: int) -> float | None:
+            return None if value is None else value / factor**power
+
+        return replace(
+            self,
+            r=self.r * factor,
+            g=self.g / factor**2,
+            error=None if self.error is None else self.error / factor**2,
+            r_error=None if self.r_error is None else self.r_error * factor,
+            q_max=over(self.q_max, 1),
+            q_min=over(self.q_min, 1),
+            q_damp=over(self.q_damp, 1),
+            q_broad=over(self.q_broad, 1),
+            density=over(self.density, 3),
+        )
 
 
 def read_gr(path: str | Path, composition: Mapping[str, int | float] | str | None = None) -> GrFile:

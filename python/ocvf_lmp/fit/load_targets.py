@@ -24,6 +24,7 @@ def load_pdf_target(
     metric: str | None = None,
     density: float | None = None,
     shift_negative: bool = False,
+    stretch: float = 1.0,
     weight: float = 1.0,
 ) -> PdfTarget:
     """A target from a ``.gr`` file; arguments that are None come from its header.
@@ -43,13 +44,14 @@ def load_pdf_target(
         metric: by default "chi2" where there are errors, else "r_w".
         density: atoms per Å^3.
         shift_negative: see `PdfTarget`.
+        stretch: factor on all distances of the data; what else is given here counts afterwards.
         weight: factor on the loss.
 
     Raises:
         DataError: see `read_gr`; also if the data do not cover `r_range`, or the temperature, the
             radiation or Q_max is stated nowhere.
     """
-    data = read_gr(path, composition)
+    data = read_gr(path, composition).stretched(stretch)
     temperature = temperature if temperature is not None else data.temperature
     radiation = radiation or data.radiation
     q_max = q_max if q_max is not None else data.q_max
