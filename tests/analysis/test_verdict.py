@@ -10,7 +10,8 @@ from fake_sweep import Fake, steps_of
 
 from ocvf_lmp.analysis.phases.analyse import Settings, analyse
 from ocvf_lmp.analysis.phases.literature import method_table, read_literature
-from ocvf_lmp.analysis.phases.pair_distributions import BLOCKS, misfit
+from ocvf_lmp.analysis.phases.pair_distributions import BLOCKS, Diffractometer, misfit, misfits
+from ocvf_lmp.analysis.phases.pdf_figure import pdf_figure
 from ocvf_lmp.analysis.phases.references import of_experiment
 from ocvf_lmp.analysis.phases.results import Value
 from ocvf_lmp.analysis.phases.verdict import Comparison
@@ -97,6 +98,26 @@ def test_the_misfit_of_a_curve_and_its_floor():
     assert found.floor == pytest.approx(floor, rel=0.1)
     assert found.r_w.value == pytest.approx(math.hypot(0.2, floor), rel=0.05)
     assert 0 < found.r_w.error < 0.03
+
+
+def test_the_figure_of_pdfs_has_curves_differences_and_every_misfit():
+    random = np.random.default_rng(1)
+    instrument = Diffractometer(r_range=(1.5, 5.0))
+    r = instrument.dr * np.arange(75, 251)
+    keys = [("heating", float(t)) for t in range(100, 400, 50)]
+    noise = 0.01 * random.standard_normal((3, BLOCKS, len(r)))
+    true = {key: np.sin(r) + noise[0] for key in keys}
+    good = {key: np.sin(r + 0.02) + noise[1] for key in keys}
+    prior = {key: np.sin(r + 0.2) + noise[2] for key in keys[:-1]}
+    found = [misfits(each, true) for each in (good, prior)]
+    figure = pdf_figure(("good", "prior"), instrument, (good, prior), true, found)
+    assert figure is not None
+    *panels, last = figure.axes
+    assert len(panels) == 4
+    of_prior, of_good = last.containers
+    assert [len(x.lines[0].get_xdata()) for x in (of_prior, of_good)] == [5, 6]
+    assert of_prior.lines[0].get_ydata().min() > of_good.lines[0].get_ydata().max()
+    assert pdf_figure(("good",), instrument, (good,), true, [{}]) is None
 
 
 def test_facts_of_another_form_are_refused(tmp_path):

@@ -11,8 +11,9 @@ from ocvf_lmp.analysis.phases.analysis_file import Analysis, read_analysis, writ
 from ocvf_lmp.analysis.phases.classify import Criteria
 from ocvf_lmp.analysis.phases.figures import comparison_figure, save_phase_figures
 from ocvf_lmp.analysis.phases.literature import method_table, read_literature
-from ocvf_lmp.analysis.phases.page import write_page
+from ocvf_lmp.analysis.phases.page import Judgement, write_page
 from ocvf_lmp.analysis.phases.pair_distributions import Diffractometer, curves, misfits
+from ocvf_lmp.analysis.phases.pdf_figure import pdf_figure
 from ocvf_lmp.analysis.phases.references import Reference, of_experiment, of_sweep
 from ocvf_lmp.analysis.phases.tables import TextTable, comparison_table, tables
 from ocvf_lmp.analysis.phases.verdict import compare, verdict_table, write_verdict
@@ -22,7 +23,6 @@ from ocvf_lmp.errors import InputError
 from ocvf_lmp.files import write_text_atomically
 from ocvf_lmp.observables.born_charges import BornCharges, read_born_charges
 
-YAML = (".yaml", ".yml")
 CHARGES = Path("data") / "bto" / "born_charges.yaml"
 """In the project; `cubic_wu_cohen` is the set that was read in its source."""
 
@@ -46,49 +46,54 @@ def analyze(options: argparse.Namespace) -> int:
             save_phase_figures(one, figures)
             console.print(f"wrote figures to {figures}")
     folder = places[0][0].parent
-    reference = _reference(options.reference, charges, settings)
+    judgement = _judge(found, options, charges, settings, folder)
     if len(found) > 1:
-        _compare(found, reference, folder, options.figures)
-    verdicts = [] if reference is None else _judge(found, reference, options, folder)
+        _compare(found, judgement.reference, folder, options.figures)
+    for one in judgement.tables:
+        _print(one)
     if options.figures:
-        write_page(folder / "analysis.html", found, verdicts, reference)
+        if judgement.pdfs is not None:
+            save(judgement.pdfs, folder / "figures" / "pdfs")
+        write_page(folder / "analysis.html", found, judgement)
         console.print(f"wrote {folder / 'analysis.html'}")
     return 0
 
 
-def _reference(given: Path | None, charges: BornCharges, settings: Settings) -> Reference | None:
-    """A sweep of the truth, the results of one, or an experiment, by the ending of the name."""
-    if given is None:
-        return None
-    if given.suffix in YAML:
-        return of_experiment(given)
-    known = read_analysis(given) if given.suffix == ".json" else analyse(given, charges, settings)
-    return of_sweep(known)
-
-
 def _judge(
-    found: Sequence[Analysis], reference: Reference, options: argparse.Namespace, folder: Path
-) -> list[TextTable]:
-    """How far the models are from the reference; the literature beside them."""
-    given: Path = options.reference
-    misfit = []
-    if given.suffix not in (*YAML, ".json"):
+    found: Sequence[Analysis],
+    options: argparse.Namespace,
+    charges: BornCharges,
+    settings: Settings,
+    folder: Path,
+) -> Judgement:
+    """The models against a sweep of the truth, its results, or an experiment and the literature."""
+    given: Path | None = options.reference
+    if given is None:
+        return Judgement()
+    misfit, pdfs = [], None
+    if given.suffix in (".yaml", ".yml"):
+        reference = of_experiment(given)
+    elif given.suffix == ".json":
+        reference = of_sweep(read_analysis(given))
+    else:
+        reference = of_sweep(analyse(given, charges, settings))
         known = {(leg.branch, leg.temperature) for model in found for leg in model.legs}
         instrument, wanted = Diffractometer(), known & reference.volumes.keys()
         true = curves(given, instrument, wanted)
-        misfit = [misfits(curves(path, instrument, wanted), true) for path in options.sweep]
+        mine = [curves(path, instrument, wanted) for path in options.sweep]
+        misfit = [misfits(each, true) for each in mine]
+        if options.figures:
+            pdfs = pdf_figure([m.name for m in found], instrument, mine, true, misfit)
     rows = compare(found, reference, misfit)
-    shown = [verdict_table(found, reference, rows)]
+    tables = [verdict_table(found, reference, rows)]
     beside = given.with_name("literature.yaml")
     literature = options.literature or (beside if beside.is_file() else None)
     if literature is not None:
-        shown.append(method_table(found, reference, read_literature(literature)))
-    for one in shown:
-        _print(one)
+        tables.append(method_table(found, reference, read_literature(literature)))
     path = folder / "verdict.json"
     write_verdict(path, found, reference, rows)
     console.print(f"wrote {path}")
-    return shown
+    return Judgement(reference, tables, pdfs)
 
 
 def default_charges() -> Path:

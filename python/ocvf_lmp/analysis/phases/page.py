@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,11 @@ CAPTIONS = {
         "By polarization; bars hold the distance of the neighbouring temperatures and the"
         " bootstrap. A transition that a sweep does not bracket is not drawn. Dashed: the"
         " reference, shaded by its error where it states one.",
+    ),
+    "pdfs": (
+        "G(r) against the reference",
+        "Neutrons. Black: the reference; below: differences. Bands: standard errors. Last panel:"
+        " R_w at every common temperature with errors; dotted: what noise alone would give.",
     ),
     "lattice_violins": (
         "Lattice parameters",
@@ -50,41 +56,51 @@ CAPTIONS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How far models are from a reference; empty without one.
+
+    Attributes:
+        reference: what they are measured against.
+        tables: the deviations, and what else is known.
+        pdfs: their G(r) beside the reference's.
+    """
+
+    reference: Reference | None = None
+    tables: Sequence[TextTable] = ()
+    pdfs: "Figure | None" = None
+
+
 def write_page(
-    path: Path,
-    all_found: Sequence[Analysis],
-    verdicts: Sequence[TextTable] = (),
-    reference: Reference | None = None,
+    path: Path, all_found: Sequence[Analysis], judgement: Judgement | None = None
 ) -> None:
     """Writes the page, complete in itself.
 
     Args:
         path: HTML file.
         all_found: sweeps in their order.
-        verdicts: how far they are from the reference, and what else is known.
-        reference: what they are measured against.
+        judgement: how far they are from a reference.
 
     Raises:
         OcvfError: it cannot be written.
     """
-    write_text_atomically(path, render(all_found, verdicts, reference))
+    write_text_atomically(path, render(all_found, judgement or Judgement()))
 
 
-def render(
-    all_found: Sequence[Analysis],
-    verdicts: Sequence[TextTable] = (),
-    reference: Reference | None = None,
-) -> str:
+def render(all_found: Sequence[Analysis], judgement: Judgement) -> str:
     """The page as text."""
     from jinja2 import Environment  # noqa: PLC0415 (only reports need it)
 
     blocks: list[Page | dict[str, Any]] = [
-        _table(f"verdict-{k}", one) for k, one in enumerate(verdicts)
+        _table(f"verdict-{k}", one) for k, one in enumerate(judgement.tables)
     ]
     if len(all_found) > 1:
         blocks.append(_table("comparison", comparison_table(all_found)))
-    if len(all_found) > 1 or reference is not None:
-        blocks.append(_figure("comparison", "", comparison_figure(all_found, reference)))
+    if len(all_found) > 1 or judgement.reference is not None:
+        drawn = comparison_figure(all_found, judgement.reference)
+        blocks.append(_figure("comparison", "", drawn))
+    if judgement.pdfs is not None:
+        blocks.append(_figure("pdfs", "", judgement.pdfs))
     for found in all_found:
         for k, one in enumerate(tables(found)):
             blocks.append(_table(f"{found.name}-{k}", one, found.name))
