@@ -1,6 +1,7 @@
 # make setup   .venv with everything in it
 # make demo    train -> export -> lmp -> report, on the shipped BaTiO3 experiment
 # make test    linters aside, every test that is not slow
+# make reproduce          twin experiment and BaTiO3 against the experiment, about four hours
 # make reproduce-quick    prior and corrected model heated, against the world that it was trained on
 SHELL := /bin/bash
 VENV := .venv
@@ -31,9 +32,11 @@ demo: setup
 demo-measured: setup
 	bash benchmarks/demo_measured.sh '$(MEASURED_PDF)'
 
-# The twin experiment (inputs/twin): a prior corrected by the PDFs of a world whose answer is known.
+# The twin experiment (inputs/twin): a prior corrected by the PDFs of a world whose answer is known;
+# then BaTiO3 against the experiment.
 reproduce: setup
 	bash inputs/twin/run.sh
+	bash inputs/bto_experiment.sh
 
 reproduce-quick: setup
 	bash inputs/twin/run.sh --quick
