@@ -5,8 +5,10 @@ import shutil
 import pytest
 import yaml
 
+from ocvf_lmp.build.trainer import _claim_folder
 from ocvf_lmp.cli import main
 from ocvf_lmp.config.file import load_config
+from ocvf_lmp.errors import InputError
 
 TINY = {
     "epochs": 1, "window": 10, "min_window": 10, "sample_every": 5, "equilibration": 5,
@@ -117,6 +119,18 @@ def test_a_run_folder_of_another_configuration_is_not_overwritten(tmp_path, root
     message = fails(capsys, "train", changed(tmp_path, root), "--run", folder)
     assert "--fresh" in message
     assert (folder / "config.yaml").read_text() == "name: other\n"
+
+
+def test_more_epochs_are_no_other_configuration(tmp_path, root):
+    path, folder = changed(tmp_path, root), tmp_path / "run"
+    folder.mkdir()
+    for epochs in (1, 6):
+        config = load_config(path, changes={"training": {"epochs": epochs}})
+        _claim_folder(config, folder)
+        assert f"epochs: {epochs}\n" in (folder / "config.yaml").read_text()
+    other = load_config(path, changes={"training": {"epochs": 6, "window": 11}})
+    with pytest.raises(InputError, match="same configuration"):
+        _claim_folder(other, folder)
 
 
 def test_export_without_a_run(tmp_path, monkeypatch, capsys):

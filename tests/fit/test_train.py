@@ -224,6 +224,21 @@ def test_separate_corrections_are_written_one_by_one_and_behind_a_gate(prior, tm
         assert all(torch.equal(a, b) for a, b in pairs)
 
 
+def test_a_training_that_was_done_goes_on_with_more_epochs(prior, tmp_path):
+    trainer(prior, tmp_path, plan=replace(PLAN, epochs=1)).run()
+    first = json.loads((tmp_path / "evaluation.json").read_text())
+    more = trainer(prior, tmp_path, plan=replace(PLAN, epochs=3))
+    assert more.epoch == 1
+    more.run()
+    assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2, 3]
+    second = json.loads((tmp_path / "evaluation.json").read_text())
+    assert second["before"] == first["before"]
+    assert second["after"] != first["after"]
+    again = trainer(prior, tmp_path, plan=replace(PLAN, epochs=3))
+    again.run()
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == second
+
+
 def test_a_state_without_a_correction_is_refused(prior, tmp_path):
     with pytest.raises(InputError, match="one correction for each state"):
         Experiment(prior, {}, [state()], PLAN, Logbook(tmp_path, {}, shared=True))

@@ -91,11 +91,19 @@ def _plan(config: ExperimentConfig) -> TrainingPlan:
 
 
 def _claim_folder(config: ExperimentConfig, folder: Path) -> None:
-    """Writes the configuration, or checks that the folder's is the same (to resume)."""
+    """Writes the configuration, or checks that the folder's is the same (to resume).
+
+    The number of epochs may be another one: that is how a training goes on.
+    """
     path, text = folder / "config.yaml", dump_config(config)
-    if path.is_file() and path.read_text() != text:
+    if path.is_file() and _without_epochs(path.read_text()) != _without_epochs(text):
         raise InputError(
-            f"expected the run folder {folder} to be new or of the same configuration, found"
-            f" another one in {path}; name a new folder with --run, or start anew with --fresh"
+            f"expected the run folder {folder} to be new or of the same configuration (the number"
+            f" of epochs aside), found another one in {path}; name a new folder with --run, or"
+            " start anew with --fresh"
         )
     write_text_atomically(path, text)
+
+
+def _without_epochs(text: str) -> list[str]:
+    return [line for line in text.splitlines() if not line.lstrip().startswith("epochs:")]

@@ -63,6 +63,8 @@ class Trainer:
         self.progress, self.team = progress or Silent(), team or Alone()
         self._bring("new", Equilibrate("equilibrating", "equilibrated"))
         self._measure("equilibrated", "before", "training")
+        if self.epoch < self.plan.epochs and not self.validation.stopped:
+            self._go_on()
         while self.epoch < self.plan.epochs and not self.validation.stopped:
             records = self._one_epoch()
             self.epoch += 1
@@ -74,6 +76,12 @@ class Trainer:
         self._measure("relaxed", "after", "done")
         models = {site.point.name: site.model for site in self.trained}
         self.logbook.write_potentials(models, self._gate())
+
+    def _go_on(self) -> None:
+        """Makes runs that had come to their end train again: more epochs are wanted by now."""
+        for run in (run for site in self.sites for run in site.runs):
+            if run.stage in ("relaxed", "done"):
+                run.stage, run.measured = "training", None
 
     def _gate(self) -> Experts | None:
         """The states' corrections behind a gate, where temperature alone tells states apart."""
