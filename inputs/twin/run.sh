@@ -38,7 +38,7 @@ else
   potential=training/potential.pt
 fi
 [ -f corrected.pt ] || ocvf-lmp export corrected.pt --potential "$potential" --precision float32
-ocvf-lmp sweep prior.pt --folder sweeps/prior "${models[@]}" --temperatures 25:325:25 &
+ocvf-lmp sweep prior.pt --folder sweeps/prior "${models[@]}" --temperatures 25:350:25 &
 ocvf-lmp sweep corrected.pt --folder sweeps/corrected "${models[@]}" --temperatures 75:400:25
 for job in $(jobs -p); do wait "$job"; done
 

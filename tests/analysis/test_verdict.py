@@ -54,6 +54,9 @@ def test_transitions_against_another_sweep(judged):
         assert rows[name]["reference"]["value"] == pytest.approx(true, abs=13)
         found = [x["value"] for x in rows[name]["models"]]
         assert found == pytest.approx([good, prior], abs=13)
+        by_strain = rows[f"{name}, by strain"]
+        assert by_strain["reference"]["value"] == pytest.approx(true, abs=13)
+        assert by_strain["models"][1]["value"] == pytest.approx(prior, abs=13)
     assert rows["R_w of G(r), heating 75 K"]["models"][0]["value"] < 0.1
     assert "V, heating 100 K" in rows
 
@@ -61,6 +64,7 @@ def test_transitions_against_another_sweep(judged):
 def test_transitions_against_the_experiment(judged):
     rows = {row["quantity"]: row for row in judged[1]["quantities"]}
     assert rows["O-T, heating"]["reference"] == {"value": 278.0, "error": None}
+    assert rows["O-T, heating, by strain"]["reference"] == {"value": 278.0, "error": None}
     assert rows["P, T"]["reference"]["value"] == 0.27
     assert rows["a=b, T"]["reference"] == {"value": 3.9915, "error": 0.005}
     assert rows["a, C"]["reference"]["value"] == 4.0095

@@ -178,8 +178,8 @@ def comparison_figure(
                         xerr=t.temperature.error, fmt=marker(t.branch), color=colour(t.branch),
                         markersize=5, capsize=2.5,
                     )  # fmt: skip
-            for (_, known), true in reference.transitions.items() if reference else ():
-                if known == name:
+            for (_, known, by), true in reference.transitions.items() if reference else ():
+                if known == name and by != "strain":
                     panel.axvline(true.value, color="#333333", linewidth=0.9, linestyle="--")
                     if np.isfinite(true.error):
                         panel.axvspan(true.value - true.error, true.value + true.error,

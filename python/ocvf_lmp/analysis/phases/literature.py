@@ -111,7 +111,8 @@ def _ours(found: Analysis, branch: str) -> list[str]:
 
 
 def _any(reference: Reference, name: str) -> Value:
-    return next((v for (_, n), v in reference.transitions.items() if n == name), NOTHING)
+    known = reference.transitions.items()
+    return next((v for (_, n, by), v in known if n == name and by != "strain"), NOTHING)
 
 
 def _number(literature: Literature, row: PublishedModel) -> int:

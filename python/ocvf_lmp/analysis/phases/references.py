@@ -21,14 +21,15 @@ class Reference:
 
     Attributes:
         name: for tables.
-        transitions: K, by branch ("" for all of them) and name.
+        transitions: K, by branch ("" for all of them), name and what they were found by
+            ("polarization", "strain"; "" for either).
         polarization: |⟨P⟩| by phase, C/m².
         lattice: parameters that the symmetry leaves free, by phase and name; Å, degrees.
         volumes: of a five-atom cell by branch and temperature (K), Å³.
     """
 
     name: str
-    transitions: Mapping[tuple[str, str], Value]
+    transitions: Mapping[tuple[str, str, str], Value]
     polarization: Mapping[str, Value]
     lattice: Mapping[str, Mapping[str, Value]]
     volumes: Mapping[tuple[str, float], Value]
@@ -39,9 +40,9 @@ def of_sweep(found: Analysis) -> Reference:
     return Reference(
         found.name,
         {
-            (t.branch, t.name): t.temperature
+            (t.branch, t.name, t.by): t.temperature
             for t in found.transitions
-            if t.by == "polarization" and math.isfinite(t.temperature.value)
+            if math.isfinite(t.temperature.value)
         },
         {p.phase: p.ordered for p in found.phases},
         {p.phase: p.lattice for p in found.phases},
@@ -57,11 +58,11 @@ def of_experiment(path: Path) -> Reference:
     """
     try:
         content = yaml.safe_load(path.read_text())
-        transitions: dict[tuple[str, str], Value] = {}
+        transitions: dict[tuple[str, str, str], Value] = {}
         for record in content["transitions"]:
             if record["from"] is not None:
                 name = f"{record['from']}-{record['to']}"
-                transitions.setdefault(("", name), _value(record))
+                transitions.setdefault(("", name, ""), _value(record))
         polarization: dict[str, Value] = {}
         for record in content["polarizations"]:
             polarization.setdefault(record["phase"], _value(record))

@@ -16,6 +16,8 @@ from ocvf_lmp.analysis.phases.tables import TextTable, shown
 from ocvf_lmp.analysis.phases.transitions import NAMES, NOTHING
 from ocvf_lmp.files import write_text_atomically
 
+BY = ("polarization", "strain")
+
 CLEAR = 2.0
 """Standard errors from which a deviation is one."""
 
@@ -91,24 +93,29 @@ def compare(
 
 def _transitions(models: Sequence[Analysis], reference: Reference) -> list[Comparison]:
     rows = []
-    for (branch, name), true in sorted(
-        reference.transitions.items(), key=lambda item: NAMES.index(item[0][1])
-    ):
+    wanted = [
+        (by, name, branch, true)
+        for by in BY
+        for (branch, name, known_by), true in reference.transitions.items()
+        if known_by in ("", by)
+    ]
+    wanted.sort(key=lambda row: (BY.index(row[0]), NAMES.index(row[1])))
+    for by, name, branch, true in wanted:
         branches = [branch] if branch else sorted({b for m in models for b in m.branches})
         for own in branches:
             found = [
                 next(
-                    (t for t in m.transitions
-                     if (t.branch, t.name, t.by) == (own, name, "polarization")), None
+                    (t for t in m.transitions if (t.branch, t.name, t.by) == (own, name, by)), None
                 )
                 for m in models
-            ]  # fmt: skip
+            ]
             values = tuple(NOTHING if t is None else t.temperature for t in found)
             said = tuple(
                 "" if t is None or math.isfinite(t.temperature.value) else t.statement
                 for t in found
             )
-            rows.append(Comparison(f"{name}, {own}", "K", true, values, said))
+            words = f"{name}, {own}" + ("" if by == BY[0] else f", by {by}")
+            rows.append(Comparison(words, "K", true, values, said))
     return rows
 
 
