@@ -18,7 +18,7 @@ ocvf-lmp sweep prior.pt --folder sweeps/prior "${series[@]}" --temperatures 25:3
 ocvf-lmp train "$root/inputs/bto_experiment.yaml" --run training
 ocvf-lmp report training --displacement soft-mode
 [ -f corrected.pt ] || ocvf-lmp export corrected.pt --potential training/potential.pt --precision float32
-ocvf-lmp sweep corrected.pt --folder sweeps/corrected "${series[@]}" --temperatures 50:425:25
+ocvf-lmp sweep corrected.pt --folder sweeps/corrected "${series[@]}" --temperatures 75:400:25
 for job in $(jobs -p); do wait "$job"; done
 
 ocvf-lmp analyze sweeps/corrected/sweep.h5 sweeps/prior/sweep.h5 --out . \
