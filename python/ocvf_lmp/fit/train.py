@@ -63,9 +63,9 @@ class Trainer:
         self.progress, self.team = progress or Silent(), team or Alone()
         self._bring("new", Equilibrate("equilibrating", "equilibrated"))
         self._measure("equilibrated", "before", "training")
-        if self.epoch < self.plan.epochs and not self.validation.stopped:
+        if self._wants_epochs():
             self._go_on()
-        while self.epoch < self.plan.epochs and not self.validation.stopped:
+        while self._wants_epochs():
             records = self._one_epoch()
             self.epoch += 1
             self.logbook.log(records)
@@ -76,6 +76,9 @@ class Trainer:
         self._measure("relaxed", "after", "done")
         models = {site.point.name: site.model for site in self.trained}
         self.logbook.write_potentials(models, self._gate())
+
+    def _wants_epochs(self) -> bool:
+        return self.epoch < self.plan.epochs and not self.validation.stopped
 
     def _go_on(self) -> None:
         """Makes runs that had come to their end train again: more epochs are wanted by now."""

@@ -15,6 +15,7 @@ from ocvf_lmp.analysis.phases.results import (
     LegResult,
     PhaseResult,
     Transition,
+    Value,
 )
 from ocvf_lmp.errors import DataError
 from ocvf_lmp.files import write_text_atomically
@@ -85,6 +86,14 @@ class Analysis:
     def of_branch(self, branch: str) -> list[LegResult]:
         """Its legs, from cold to warm."""
         return sorted((x for x in self.legs if x.branch == branch), key=lambda x: x.temperature)
+
+    def transitions_of(self, branch: str, by: str = "polarization") -> dict[str, Transition]:
+        """Its transitions by their names."""
+        return {t.name: t for t in self.transitions if (t.branch, t.by) == (branch, by)}
+
+    def polarizations(self) -> dict[str, Value]:
+        """|⟨P⟩| of the windows by phase, C/m²."""
+        return {one.phase: one.ordered for one in self.phases}
 
     def to_json(self) -> str:
         """As text, with one leg, transition or phase a line."""

@@ -21,7 +21,7 @@ from ocvf_lmp.analysis.phases.marks import (
 )
 from ocvf_lmp.analysis.phases.references import Reference
 from ocvf_lmp.analysis.phases.results import LegResult, Value
-from ocvf_lmp.analysis.phases.transitions import NAMES
+from ocvf_lmp.analysis.phases.transitions import BY, NAMES
 from ocvf_lmp.analysis.phases.violins import violin_figure
 from ocvf_lmp.analysis.style import AXES_COLOURS, WIDTH, label_panels, new_figure, save, style
 
@@ -105,7 +105,7 @@ def phases_figure(found: Analysis) -> "Figure":
         for row, branch in zip(panels, branches, strict=True):
             legs = found.of_branch(branch)
             t = [leg.temperature for leg in legs]
-            for panel, by in zip(row, ("polarization", "strain"), strict=True):
+            for panel, by in zip(row, BY, strict=True):
                 name, errors = f"by_{by}", f"{by}_errors"
                 bottom = np.zeros(len(legs))
                 for k, phase in enumerate(PHASE_COLOURS):
@@ -178,12 +178,11 @@ def comparison_figure(
                         xerr=t.temperature.error, fmt=marker(t.branch), color=colour(t.branch),
                         markersize=5, capsize=2.5,
                     )  # fmt: skip
-            for (_, known, by), true in reference.transitions.items() if reference else ():
-                if known == name and by != "strain":
-                    panel.axvline(true.value, color="#333333", linewidth=0.9, linestyle="--")
-                    if np.isfinite(true.error):
-                        panel.axvspan(true.value - true.error, true.value + true.error,
-                                      color="#333333", alpha=0.12, linewidth=0)  # fmt: skip
+            for true in reference.by_polarization(name) if reference else ():
+                panel.axvline(true.value, color="#333333", linewidth=0.9, linestyle="--")
+                if np.isfinite(true.error):
+                    panel.axvspan(true.value - true.error, true.value + true.error,
+                                  color="#333333", alpha=0.12, linewidth=0)  # fmt: skip
             panel.set_title(name, loc="left")
             panel.set_xlabel("temperature (K)")
         panels[0].set_yticks(range(len(names)), names)

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ocvf_lmp.analysis.phases.analysis_file import Analysis
 from ocvf_lmp.analysis.phases.references import Reference
-from ocvf_lmp.analysis.phases.results import Value
 from ocvf_lmp.analysis.phases.tables import TextTable, shown, transition_text
 from ocvf_lmp.analysis.phases.transitions import NAMES, NOTHING
 from ocvf_lmp.errors import DataError
@@ -76,7 +75,7 @@ def method_table(
     models: Sequence[Analysis], reference: Reference, literature: Literature
 ) -> TextTable:
     """Transition temperatures and polarizations by method: reference, ours, literature."""
-    true = [_any(reference, name) for name in NAMES]
+    true = [next(iter(reference.by_polarization(name)), NOTHING) for name in NAMES]
     true += [reference.polarization.get(phase, NOTHING) for phase in POLAR]
     rows = [[reference.name, "–", *map(shown, true)]]
     rows += [_ours(found, branch) for found in models for branch in found.branches]
@@ -96,23 +95,13 @@ def method_table(
 
 
 def _ours(found: Analysis, branch: str) -> list[str]:
-    mine = {
-        t.name: t
-        for t in found.transitions
-        if (t.branch, t.by) == (branch, "polarization")
-    }  # fmt: skip
-    sizes = {p.phase: p.ordered for p in found.phases}
+    mine, sizes = found.transitions_of(branch), found.polarizations()
     return [
         f"{found.name}, {branch}",
         "×".join(map(str, found.repeat)),
         *(transition_text(mine.get(name)) for name in NAMES),
         *(shown(sizes.get(phase, NOTHING)) for phase in POLAR),
     ]
-
-
-def _any(reference: Reference, name: str) -> Value:
-    known = reference.transitions.items()
-    return next((v for (_, n, by), v in known if n == name and by != "strain"), NOTHING)
 
 
 def _number(literature: Literature, row: PublishedModel) -> int:

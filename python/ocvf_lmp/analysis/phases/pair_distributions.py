@@ -34,6 +34,12 @@ class Diffractometer:
     q_max: float = 35.0
     frames: int = 15
 
+    @property
+    def r(self) -> np.ndarray:
+        """Distances of its G(r), Å, (points,)."""
+        first, last = (round(x / self.dr) for x in self.r_range)
+        return self.dr * np.arange(first, last + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
@@ -64,8 +70,7 @@ def curves(path: Path, instrument: Diffractometer, wanted: set[tuple[str, float]
         DataError: the file is missing, broken off, or something else.
     """
     header = read_header(path)
-    first, last = (round(x / instrument.dr) for x in instrument.r_range)
-    r = instrument.dr * torch.arange(first, last + 1, dtype=torch.float64)
+    r = torch.from_numpy(instrument.r)
     species = torch.from_numpy(header.species)
     counts = torch.bincount(species, minlength=len(header.symbols)).tolist()
     grid = PartialGrid(len(header.symbols), input_reach(float(r[-1]), instrument.q_max) + 0.02)

@@ -64,8 +64,7 @@ def pdf_figure(
 def _curves(
     panel: "Axes", instrument: Diffractometer, found: Sequence[np.ndarray | None], true: np.ndarray
 ) -> None:
-    first, last = (round(x / instrument.dr) for x in instrument.r_range)
-    r = instrument.dr * np.arange(first, last + 1)
+    r = instrument.r
     mean, error = true.mean(axis=0), true.std(axis=0, ddof=1) / len(true) ** 0.5
     everybody = [true, *(blocks for blocks in found if blocks is not None)]
     base = 1.25 * min(float(x.mean(axis=0).min()) for x in everybody) - 0.3 * float(mean.max())

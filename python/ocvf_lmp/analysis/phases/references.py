@@ -34,6 +34,10 @@ class Reference:
     lattice: Mapping[str, Mapping[str, Value]]
     volumes: Mapping[tuple[str, float], Value]
 
+    def by_polarization(self, name: str) -> list[Value]:
+        """A transition in all branches, as polarization or an experiment tells it, K."""
+        return [v for (_, n, by), v in self.transitions.items() if n == name and by != "strain"]
+
 
 def of_sweep(found: Analysis) -> Reference:
     """The results of another sweep."""
@@ -44,7 +48,7 @@ def of_sweep(found: Analysis) -> Reference:
             for t in found.transitions
             if math.isfinite(t.temperature.value)
         },
-        {p.phase: p.ordered for p in found.phases},
+        found.polarizations(),
         {p.phase: p.lattice for p in found.phases},
         {(leg.branch, leg.temperature): leg.volume for leg in found.legs},
     )

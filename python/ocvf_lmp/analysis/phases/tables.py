@@ -180,12 +180,7 @@ def comparison_table(all_found: Sequence[Analysis]) -> TextTable:
     rows = []
     for found in all_found:
         for branch in found.branches:
-            table = {
-                t.name: t
-                for t in found.transitions
-                if t.branch == branch and t.by == "polarization"
-            }
-            sizes = {one.phase: one.ordered for one in found.phases}
+            table, sizes = found.transitions_of(branch), found.polarizations()
             rows.append(
                 [
                     found.name,

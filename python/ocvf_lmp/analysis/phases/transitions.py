@@ -23,6 +23,9 @@ from ocvf_lmp.analysis.phases.series import LegSeries
 from ocvf_lmp.analysis.phases.statistics import block_resamples
 
 NAMES = ("R-O", "O-T", "T-C")
+BY = ("polarization", "strain")
+"""What tells phases apart."""
+
 NOTHING = Value(np.nan, np.nan)
 SOUND = 0.95
 """Share of bootstrap samples below which it is said that the bracket is not safe."""

@@ -13,10 +13,8 @@ from ocvf_lmp.analysis.phases.pair_distributions import Misfit
 from ocvf_lmp.analysis.phases.references import Reference
 from ocvf_lmp.analysis.phases.results import Value
 from ocvf_lmp.analysis.phases.tables import TextTable, shown
-from ocvf_lmp.analysis.phases.transitions import NAMES, NOTHING
+from ocvf_lmp.analysis.phases.transitions import BY, NAMES, NOTHING
 from ocvf_lmp.files import write_text_atomically
-
-BY = ("polarization", "strain")
 
 CLEAR = 2.0
 """Standard errors from which a deviation is one."""
@@ -103,12 +101,7 @@ def _transitions(models: Sequence[Analysis], reference: Reference) -> list[Compa
     for by, name, branch, true in wanted:
         branches = [branch] if branch else sorted({b for m in models for b in m.branches})
         for own in branches:
-            found = [
-                next(
-                    (t for t in m.transitions if (t.branch, t.name, t.by) == (own, name, by)), None
-                )
-                for m in models
-            ]
+            found = [m.transitions_of(own, by).get(name) for m in models]
             values = tuple(NOTHING if t is None else t.temperature for t in found)
             said = tuple(
                 "" if t is None or math.isfinite(t.temperature.value) else t.statement
