@@ -70,6 +70,7 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     p.add_argument("--quick", action="store_true", help="the configuration's quick variant")
     p.add_argument("--run", type=Path, dest="folder", help="run folder (default: runs/NAME)")
     p.add_argument("--epochs", type=int, help="instead of the configuration's")
+    p.add_argument("--start", type=Path, help="potential.pt of a run to take corrections over from")
     p.add_argument("--fresh", action="store_true", help="delete the run folder first")
     p.set_defaults(run=_train)
 

@@ -12,6 +12,7 @@ from ocvf_lmp import __version__
 from ocvf_lmp.build.corrections import build_corrections
 from ocvf_lmp.build.engine import build_engine
 from ocvf_lmp.build.prior import build_prior
+from ocvf_lmp.build.start import read_start
 from ocvf_lmp.build.states import build_state, build_structure
 from ocvf_lmp.config.file import dump_config
 from ocvf_lmp.config.schema import ExperimentConfig
@@ -44,6 +45,8 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     structure = build_structure(config.sample, prior.symbols)
     states = [build_state(config, state, structure) for state in config.states]
     corrections = build_corrections(config, prior.symbols, states)
+    path = config.training.start
+    start = read_start(path, prior.provenance, corrections, states) if path else {}
     engine = build_engine(config, prior)
     provenance = {
         "ocvf_lmp": __version__,
@@ -57,7 +60,7 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     }
     shared = config.training.correction == "shared"
     logbook = Logbook(folder, provenance, shared, writes)
-    experiment = Experiment(prior.potential, corrections, states, plan, logbook, engine)
+    experiment = Experiment(prior.potential, corrections, states, plan, logbook, engine, start)
     if writes:
         _claim_folder(config, folder)
     return Trainer(experiment)
@@ -86,7 +89,8 @@ def build_team(config: ExperimentConfig, trainer: Trainer) -> Iterator[Team]:
 
 def _plan(config: ExperimentConfig) -> TrainingPlan:
     options = config.training.model_dump()
-    del options["correction"]  # decides which networks there are: `_corrections`
+    for name in ("correction", "start"):  # what is trained, not how
+        del options[name]
     return TrainingPlan(**options, seed=config.seed)
 
 

@@ -30,8 +30,12 @@ DELTA_ONLY = (LammpsPriorConfig, ChgnetPriorConfig, CalculatorPriorConfig)
 
 def train(options: argparse.Namespace) -> int:
     """Trains, or resumes an interrupted training, and prints what it achieved."""
-    changes: dict[str, Any] = {"training": {"epochs": options.epochs}} if options.epochs else {}
-    config = load_config(options.config, options.quick, changes)
+    changes: dict[str, Any] = {}
+    if options.epochs:
+        changes["epochs"] = options.epochs
+    if options.start:
+        changes["start"] = options.start.resolve()
+    config = load_config(options.config, options.quick, {"training": changes} if changes else None)
     folder: Path = options.folder or RUNS / (config.name + ("-quick" if options.quick else ""))
     torch.set_num_threads(thread_count(config))
     keep_memory()

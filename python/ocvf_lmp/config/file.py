@@ -100,8 +100,11 @@ def _with_absolute_paths(config: ExperimentConfig, folder: Path) -> ExperimentCo
         for state in config.states
     ]
     sample = config.sample.model_copy(update={"structure": absolute(config.sample.structure)})
+    training = config.training.model_copy(update={"start": absolute(config.training.start)})
     prior = prior_with_absolute_paths(config.prior, folder)
-    return config.model_copy(update={"prior": prior, "sample": sample, "states": states})
+    return config.model_copy(
+        update={"prior": prior, "sample": sample, "training": training, "states": states}
+    )
 
 
 def prior_with_absolute_paths(prior: PriorConfig, folder: Path) -> PriorConfig:

@@ -158,6 +158,9 @@ class TrainingConfig(Strict):
     step: Literal["descent", "gauss-newton"] = Field(
         "descent", description="of a network; gauss-newton needs the estimator reweight"
     )
+    start: Path | None = Field(
+        None, description="potential.pt of another run, whose corrections this one begins with"
+    )
     epochs: Count = Field(30, description="updates of the parameters")
     replicas: Count = Field(1, description="independent runs of each state")
     window: Count = Field(100, description="steps a gradient goes back through")

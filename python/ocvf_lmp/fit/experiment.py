@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from torch import nn
+from torch import Tensor, nn
 
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.logbook import Logbook
@@ -26,6 +26,8 @@ class Experiment:
         plan: how.
         logbook: files of the run.
         engine: who runs the dynamics.
+        start: weights that corrections begin with, by the state's name; where there are none, and
+            while the prior is measured, a correction is zero.
 
     Raises:
         InputError: a state without a correction, two of the same name, nothing to train on, a
@@ -38,6 +40,7 @@ class Experiment:
     plan: TrainingPlan
     logbook: Logbook
     engine: Engine = field(default_factory=Twin)
+    start: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [point.name for point in self.states]

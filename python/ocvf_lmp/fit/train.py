@@ -63,6 +63,7 @@ class Trainer:
         self.progress, self.team = progress or Silent(), team or Alone()
         self._bring("new", Equilibrate("equilibrating", "equilibrated"))
         self._measure("equilibrated", "before", "training")
+        self._load_start()
         if self._wants_epochs():
             self._go_on()
         while self._wants_epochs():
@@ -79,6 +80,12 @@ class Trainer:
 
     def _wants_epochs(self) -> bool:
         return self.epoch < self.plan.epochs and not self.validation.stopped
+
+    def _load_start(self) -> None:
+        """Corrections that begin with weights of an earlier training take them over."""
+        if self.epoch == 0:
+            for name, weights in self.experiment.start.items():
+                self.experiment.corrections[name].load_state_dict(weights)
 
     def _go_on(self) -> None:
         """Makes runs that had come to their end train again: more epochs are wanted by now."""

@@ -1,0 +1,79 @@
+"""Weights that corrections begin with: those of an earlier training."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ocvf_lmp.errors import InputError
+from ocvf_lmp.fit.plan import StatePoint
+from ocvf_lmp.potential.composite import Corrected
+from ocvf_lmp.potential.experts import Experts
+from ocvf_lmp.potential.weights import load_potential
+
+
+def read_start(
+    path: Path,
+    prior: Mapping[str, Any],
+    corrections: Mapping[str, nn.Module],
+    states: Sequence[StatePoint],
+) -> dict[str, dict[str, Tensor]]:
+    """Weights for the correction of every trained state.
+
+    Args:
+        path: a ``potential.pt`` that a training has written. Of experts behind a gate each state
+            takes that of its temperature; a single correction serves all states.
+        prior: provenance of this training's prior.
+        corrections: of this training, by the state's name.
+        states: of this training.
+
+    Raises:
+        InputError: no correction in the file, one of another prior, of another size, or none for a
+            state's temperature.
+        ModelFileError: the file is missing or damaged.
+    """
+    potential, provenance = load_potential(path)
+    if not isinstance(potential, Corrected):
+        raise InputError(
+            f"expected a corrected potential in {path} to start from (potential.pt of a run"
+            f" folder), found a {type(potential).__name__}; name another file"
+        )
+    theirs = provenance.get("prior", {}).get("sha256")
+    if theirs != prior.get("sha256"):
+        raise InputError(
+            f"expected corrections of this training's prior in {path}, found those of another"
+            " one; start from a correction of the same prior, or from none"
+        )
+    found = {}
+    for state in (state for state in states if not state.held_out):
+        weights = _expert(potential.correction, state, path).state_dict()
+        _compare(weights, corrections[state.name].state_dict(), path)
+        found[state.name] = weights
+    return found
+
+
+def _expert(correction: nn.Module, state: StatePoint, path: Path) -> nn.Module:
+    if not isinstance(correction, Experts):
+        return correction
+    temperature = state.params.temperature
+    if temperature not in correction.anchors:
+        raise InputError(
+            f"expected a correction for {temperature:g} K in {path} to start from, found those for"
+            f" {', '.join(f'{t:g}' for t in correction.anchors)} K; train at these temperatures, or"
+            " start from none"
+        )
+    return correction.experts[correction.anchors.index(temperature)]
+
+
+def _compare(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], path: Path) -> None:
+    shapes = [{name: tuple(w.shape) for name, w in weights.items()} for weights in (theirs, ours)]
+    if shapes[0] != shapes[1]:
+        differ = sorted(
+            name for name in {*shapes[0], *shapes[1]} if shapes[0].get(name) != shapes[1].get(name)
+        )
+        raise InputError(
+            f"expected corrections of this training's size in {path}, found others (they differ in"
+            f" {', '.join(differ[:3])}); set the entries of `correction` to those of the training"
+            " that wrote it"
+        )

@@ -1,0 +1,111 @@
+"""Trainings that begin with the corrections of an earlier one."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from training import PLAN, correction, state
+
+from ocvf_lmp.build.start import read_start
+from ocvf_lmp.errors import InputError
+from ocvf_lmp.fit.experiment import Experiment
+from ocvf_lmp.fit.logbook import Logbook
+from ocvf_lmp.fit.train import Trainer
+from ocvf_lmp.potential.composite import Corrected
+from ocvf_lmp.potential.experts import Experts
+from ocvf_lmp.potential.pair_series import PairSeries, PairTerm
+from ocvf_lmp.potential.weights import save_potential
+
+PRIOR = {"sha256": "of the prior"}
+
+
+def moved(amount):
+    network = correction()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(amount)
+    return network
+
+
+def equal(weights, module) -> bool:
+    found = module.state_dict()
+    return weights.keys() == found.keys() and all(torch.equal(weights[k], found[k]) for k in found)
+
+
+def written(path, prior, term, provenance=None):
+    save_potential(path, Corrected(prior, term), {"prior": PRIOR} | (provenance or {}))
+    return path
+
+
+def test_every_state_takes_the_expert_of_its_temperature(prior, tmp_path):
+    experts = [moved(0.01), moved(0.02)]
+    path = written(tmp_path / "gated.pt", prior, Experts(experts, [100.0, 300.0], 30.0))
+    states = [state(300.0), replace(state(200.0), held_out=True), state(100.0)]
+    found = read_start(path, PRIOR, {s.name: correction() for s in states}, states)
+    assert found.keys() == {"100K", "300K"}
+    assert equal(found["100K"], experts[0])
+    assert equal(found["300K"], experts[1])
+
+
+def test_a_single_correction_serves_every_state(prior, tmp_path):
+    one = moved(0.01)
+    path = written(tmp_path / "one.pt", prior, one)
+    states = [state(300.0), state(100.0)]
+    found = read_start(path, PRIOR, {s.name: correction() for s in states}, states)
+    assert equal(found["100K"], one)
+    assert equal(found["300K"], one)
+
+
+def test_what_does_not_fit_is_refused(prior, tmp_path):
+    states, ours = [state(100.0)], {"100K": correction()}
+    other = written(tmp_path / "other.pt", prior, correction(), {"prior": {"sha256": "else"}})
+    with pytest.raises(InputError, match="of another one"):
+        read_start(other, PRIOR, ours, states)
+    gated = written(tmp_path / "gated.pt", prior, Experts([correction()], [150.0], 30.0))
+    with pytest.raises(InputError, match=r"for 100 K .* found those for 150 K"):
+        read_start(gated, PRIOR, ours, states)
+    series = PairSeries(("Ba", "Ti", "O"), [PairTerm((1.0, 1.0, 1.0), 1.5, 6.0, 4)])
+    with pytest.raises(InputError, match="of this training's size"):
+        read_start(written(tmp_path / "series.pt", prior, series), PRIOR, ours, states)
+    save_potential(tmp_path / "prior.pt", prior, {})
+    with pytest.raises(InputError, match="expected a corrected potential"):
+        read_start(tmp_path / "prior.pt", PRIOR, ours, states)
+
+
+def test_the_prior_is_measured_before_the_start_is_taken_over(prior, tmp_path):
+    start = {"100K": moved(0.05).state_dict()}
+
+    def run(folder, weights):
+        states = [state()]
+        ours = {"100K": correction()}
+        plan = replace(PLAN, epochs=1, learning_rate=1e-12)
+        logbook = Logbook(tmp_path / folder, {}, shared=True)
+        Trainer(Experiment(prior, ours, states, plan, logbook, start=weights)).run()
+        scores = json.loads((tmp_path / folder / "evaluation.json").read_text())
+        return scores["before"], scores["after"], ours["100K"]
+
+    before, after, ours = run("started", start)
+    assert before == run("from_zero", {})[0]
+    assert before["100K"]["relative_entropy"] == 0.0
+    assert after["100K"]["relative_entropy"] != 0.0
+    for name, value in ours.state_dict().items():
+        assert torch.allclose(value, start["100K"][name], atol=1e-9), name
+
+
+def test_a_training_that_goes_on_does_not_begin_again(prior, tmp_path):
+    states, start = [state()], {"100K": moved(0.05).state_dict()}
+
+    def trainer_of(epochs):
+        logbook = Logbook(tmp_path, {}, shared=True)
+        plan = replace(PLAN, epochs=epochs)
+        return Trainer(
+            Experiment(prior, {"100K": correction()}, states, plan, logbook, start=start)
+        )
+
+    first = trainer_of(2)
+    first.run()
+    trained = {k: v.clone() for k, v in first.experiment.corrections["100K"].state_dict().items()}
+    again = trainer_of(2)
+    again.run()
+    assert equal(trained, again.experiment.corrections["100K"])
