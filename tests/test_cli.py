@@ -1,5 +1,6 @@
 """The command line with wrong input: one paragraph that says what to do, and exit code 1."""
 
+import json
 import shutil
 
 import pytest
@@ -190,3 +191,16 @@ def test_info_reads_every_kind_of_shipped_file(root, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "SYNTHETIC" in shown.upper()
     assert "dimenet" in shown
+
+
+def test_what_is_kept_with_results_names_files_without_their_folders(root):
+    config = load_config(
+        root / "inputs" / "bto.yaml", changes={"training": {"start": str(root / "some.pt")}}
+    )
+    record = config.for_the_record()
+    assert record["prior"] == "bto_pbesol.pt"
+    assert record["training"]["start"] == "some.pt"
+    pdfs = [t["pdf"] for state in record["states"] for t in state["targets"]]
+    assert pdfs[0] == "BaTiO3_SYNTHETIC_neutron_100K.gr"
+    assert str(root) not in json.dumps(record)
+    assert record["dynamics"] == config.dynamics.model_dump()

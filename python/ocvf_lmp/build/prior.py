@@ -81,5 +81,5 @@ def _run_by_input(path: Path, symbols: tuple[str, ...]) -> Prior:
         )
     text = path.read_text()
     checksum = hashlib.sha256(text.encode()).hexdigest()
-    known = {"lammps": str(path), "sha256": checksum, "text": text}
+    known = {"lammps": path.name, "sha256": checksum, "text": text}
     return Prior(Elsewhere(symbols, [f"lmp -in {path.name}"]), known, path)

@@ -58,7 +58,8 @@ def build_sweep(config: SweepConfig, lammps: Lammps, ranks: int) -> Sweep:
         LammpsError: this LAMMPS does not start.
     """
     prior = () if config.prior is None else build_prior(config.prior).in_lammps
-    model, source = None, {"lammps": config.lammps} if config.lammps else {}
+    recorded = config.for_the_record()
+    model, source = None, {"lammps": recorded["lammps"]} if config.lammps else {}
     if config.model is not None:
         header = read_header(config.model)
         _check_whole(config, header)
@@ -88,7 +89,7 @@ def build_sweep(config: SweepConfig, lammps: Lammps, ranks: int) -> Sweep:
             config.sample.repeat,
             config.pressure,
             config.timestep,
-            source | {"ocvf_lmp": __version__, "settings": config.model_dump(mode="json")},
+            source | {"ocvf_lmp": __version__, "settings": recorded},
         ),
     )
 
@@ -127,7 +128,7 @@ def _described(path: Path, header: ModelHeader) -> dict[str, Any]:
     part = header.potential.get("correction", header.potential)
     gated = part.get("type") == "experts" and not part.get("frozen")
     return {
-        "model": str(path),
+        "model": path.name,
         "kind": header.kind,
         "checksum": header.checksum,
         "precision": header.precision,

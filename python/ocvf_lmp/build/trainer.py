@@ -1,6 +1,5 @@
 """A whole training from a configuration."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +50,7 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     provenance = {
         "ocvf_lmp": __version__,
         "torch": torch.__version__,
-        "configuration": json.loads(config.model_dump_json()),
+        "configuration": config.for_the_record(),
         "prior": prior.provenance,
         "temperatures": [s.params.temperature for s in states if not s.held_out],
         "synthetic_targets": any(
