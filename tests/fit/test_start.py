@@ -17,7 +17,7 @@ from ocvf_lmp.potential.experts import Experts
 from ocvf_lmp.potential.pair_series import PairSeries, PairTerm
 from ocvf_lmp.potential.weights import save_potential
 
-PRIOR = {"sha256": "of the prior"}
+PRIOR = {"sha256": "that of the prior"}
 
 
 def moved(amount):
@@ -33,8 +33,8 @@ def equal(weights, module) -> bool:
     return weights.keys() == found.keys() and all(torch.equal(weights[k], found[k]) for k in found)
 
 
-def written(path, prior, term, provenance=None):
-    save_potential(path, Corrected(prior, term), {"prior": PRIOR} | (provenance or {}))
+def written(path, prior, term):
+    save_potential(path, Corrected(prior, term), {"prior": PRIOR})
     return path
 
 
@@ -42,35 +42,33 @@ def test_every_state_takes_the_expert_of_its_temperature(prior, tmp_path):
     experts = [moved(0.01), moved(0.02)]
     path = written(tmp_path / "gated.pt", prior, Experts(experts, [100.0, 300.0], 30.0))
     states = [state(300.0), replace(state(200.0), held_out=True), state(100.0)]
-    found = read_start(path, PRIOR, {s.name: correction() for s in states}, states)
-    assert found.keys() == {"100K", "300K"}
-    assert equal(found["100K"], experts[0])
-    assert equal(found["300K"], experts[1])
+    found = read_start(path, {s.name: correction() for s in states}, states)
+    assert found.prior == "that of the prior"
+    assert found.weights.keys() == {"100K", "300K"}
+    assert equal(found.weights["100K"], experts[0])
+    assert equal(found.weights["300K"], experts[1])
 
 
 def test_a_single_correction_serves_every_state(prior, tmp_path):
     one = moved(0.01)
     path = written(tmp_path / "one.pt", prior, one)
     states = [state(300.0), state(100.0)]
-    found = read_start(path, PRIOR, {s.name: correction() for s in states}, states)
-    assert equal(found["100K"], one)
-    assert equal(found["300K"], one)
+    found = read_start(path, {s.name: correction() for s in states}, states)
+    assert equal(found.weights["100K"], one)
+    assert equal(found.weights["300K"], one)
 
 
 def test_what_does_not_fit_is_refused(prior, tmp_path):
     states, ours = [state(100.0)], {"100K": correction()}
-    other = written(tmp_path / "other.pt", prior, correction(), {"prior": {"sha256": "else"}})
-    with pytest.raises(InputError, match="of another one"):
-        read_start(other, PRIOR, ours, states)
     gated = written(tmp_path / "gated.pt", prior, Experts([correction()], [150.0], 30.0))
     with pytest.raises(InputError, match=r"for 100 K .* found those for 150 K"):
-        read_start(gated, PRIOR, ours, states)
+        read_start(gated, ours, states)
     series = PairSeries(("Ba", "Ti", "O"), [PairTerm((1.0, 1.0, 1.0), 1.5, 6.0, 4)])
     with pytest.raises(InputError, match="of this training's size"):
-        read_start(written(tmp_path / "series.pt", prior, series), PRIOR, ours, states)
+        read_start(written(tmp_path / "series.pt", prior, series), ours, states)
     save_potential(tmp_path / "prior.pt", prior, {})
     with pytest.raises(InputError, match="expected a corrected potential"):
-        read_start(tmp_path / "prior.pt", PRIOR, ours, states)
+        read_start(tmp_path / "prior.pt", ours, states)
 
 
 def test_the_prior_is_measured_before_the_start_is_taken_over(prior, tmp_path):

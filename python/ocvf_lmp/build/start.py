@@ -1,6 +1,7 @@
 """Weights that corrections begin with: those of an earlier training."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,34 @@ from ocvf_lmp.potential.experts import Experts
 from ocvf_lmp.potential.weights import load_potential
 
 
+@dataclass(frozen=True)
+class Start:
+    """What corrections begin with.
+
+    Attributes:
+        weights: of every trained state's correction.
+        prior: sha256 of the prior that they were made for; empty where that is not known.
+    """
+
+    weights: dict[str, dict[str, Tensor]]
+    prior: str
+
+
 def read_start(
-    path: Path,
-    prior: Mapping[str, Any],
-    corrections: Mapping[str, nn.Module],
-    states: Sequence[StatePoint],
-) -> dict[str, dict[str, Tensor]]:
+    path: Path, corrections: Mapping[str, nn.Module], states: Sequence[StatePoint]
+) -> Start:
     """Weights for the correction of every trained state.
 
     Args:
         path: a ``potential.pt`` that a training has written. Of experts behind a gate each state
-            takes that of its temperature; a single correction serves all states.
-        prior: provenance of this training's prior.
+            takes that of its temperature; a single correction serves all states. They may have been
+            made for another prior: they are where a training begins, not where it ends.
         corrections: of this training, by the state's name.
         states: of this training.
 
     Raises:
-        InputError: no correction in the file, one of another prior, of another size, or none for a
-            state's temperature.
+        InputError: no correction in the file, one of another size, or none for a state's
+            temperature.
         ModelFileError: the file is missing or damaged.
     """
     potential, provenance = load_potential(path)
@@ -39,18 +50,16 @@ def read_start(
             f"expected a corrected potential in {path} to start from (potential.pt of a run"
             f" folder), found a {type(potential).__name__}; name another file"
         )
-    theirs = provenance.get("prior", {}).get("sha256")
-    if theirs != prior.get("sha256"):
-        raise InputError(
-            f"expected corrections of this training's prior in {path}, found those of another"
-            " one; start from a correction of the same prior, or from none"
-        )
     found = {}
     for state in (state for state in states if not state.held_out):
         weights = _expert(potential.correction, state, path).state_dict()
         _compare(weights, corrections[state.name].state_dict(), path)
         found[state.name] = weights
-    return found
+    return Start(found, _made_for(provenance))
+
+
+def _made_for(provenance: Mapping[str, Any]) -> str:
+    return (provenance.get("prior") or {}).get("sha256", "")
 
 
 def _expert(correction: nn.Module, state: StatePoint, path: Path) -> nn.Module:

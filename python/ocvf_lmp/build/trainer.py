@@ -11,7 +11,7 @@ from ocvf_lmp import __version__
 from ocvf_lmp.build.corrections import build_corrections
 from ocvf_lmp.build.engine import build_engine
 from ocvf_lmp.build.prior import build_prior
-from ocvf_lmp.build.start import read_start
+from ocvf_lmp.build.start import Start, read_start
 from ocvf_lmp.build.states import build_state, build_structure
 from ocvf_lmp.config.file import dump_config
 from ocvf_lmp.config.schema import ExperimentConfig
@@ -45,13 +45,14 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     states = [build_state(config, state, structure) for state in config.states]
     corrections = build_corrections(config, prior.symbols, states)
     path = config.training.start
-    start = read_start(path, prior.provenance, corrections, states) if path else {}
+    start = read_start(path, corrections, states) if path else Start({}, "")
     engine = build_engine(config, prior)
     provenance = {
         "ocvf_lmp": __version__,
         "torch": torch.__version__,
         "configuration": config.for_the_record(),
         "prior": prior.provenance,
+        "start": {"made_for_prior": start.prior} if path else None,
         "temperatures": [s.params.temperature for s in states if not s.held_out],
         "synthetic_targets": any(
             getattr(t.target, "synthetic", False) for s in states for t in s.targets
@@ -59,7 +60,9 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     }
     shared = config.training.correction == "shared"
     logbook = Logbook(folder, provenance, shared, writes)
-    experiment = Experiment(prior.potential, corrections, states, plan, logbook, engine, start)
+    experiment = Experiment(
+        prior.potential, corrections, states, plan, logbook, engine, start.weights
+    )
     if writes:
         _claim_folder(config, folder)
     return Trainer(experiment)

@@ -72,6 +72,11 @@ def _train(config: ExperimentConfig, folder: Path, trainer: Trainer, ranks: Rank
         f" {', '.join(f'{s.temperature:g} K' for s in config.states if not s.held_out)}"
         f" in {folder}{resumed}"
     )
+    if config.training.start:
+        known = trainer.logbook.provenance
+        same = known["start"]["made_for_prior"] == known["prior"].get("sha256", "")
+        other = "" if same else ", made for another prior"
+        console.print(f"beginning with the corrections in {config.training.start}{other}")
     with TrainingView(_remaining(config, trainer.epoch)) as view:
         if ranks is not None:
             trainer.run(view, ranks)
