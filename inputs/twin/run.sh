@@ -2,12 +2,13 @@
 # The twin experiment: run.sh [--quick] [FOLDER].
 #
 #   world       the core-shell model that the PDFs of data/world come from: the truth
-#   prior       the shipped PBEsol network
-#   corrected   the prior, trained on the world's PDFs at 100, 150, 250 and 300 K alone
+#   prior       a PBEsol network
+#   corrected   the prior, trained on the world's PDFs at 100, 150, 250 and 300 K alone: first in
+#               4x4x4 cells, then in those of the PDFs
 #
 # All three are heated from the same polar structure in the same cell, that of the PDFs. verdict.json
 # and analysis.html say how far prior and corrected model are from the world. Everything that is there
-# already is kept, so that a run that was interrupted goes on. About two hours on two cores.
+# already is kept, so that a run that was interrupted goes on. About three hours on two cores.
 #
 # --quick, a quarter of an hour on two idle cores: prior and the corrected model that is shipped in
 # results/twin, in smaller cells (4x4x4), against the shipped results of the world in such cells.
@@ -22,7 +23,7 @@ cd "$folder"
 start=(--off-centering 0.06 0.06 0.06 --branches heating)
 models=("${start[@]}" --lattice 4.0 4.0 4.0 --equilibration 1000 --steps 2000 --every 20)
 
-[ -f prior.pt ] || ocvf-lmp export prior.pt --potential "$root/data/prior/bto_pbesol.pt" --precision float32
+[ -f prior.pt ] || ocvf-lmp export prior.pt --potential "$root/data/prior/bto_pbesol_200.pt" --precision float32
 if [ -n "$quick" ]; then
   models+=(--repeat 4 4 4)
   reference=$shipped/world_4x4x4_analysis.json
@@ -34,8 +35,9 @@ else
       "${start[@]}" --repeat 6 6 6 --lattice 4.01 4.01 4.01 --temperatures 125:400:25 \
       --timestep 0.0004 --p-damp 0.5 --equilibration 5000 --steps 10000 --every 100 &
   ocvf-lmp train "$root/inputs/twin/train.yaml" --run training
-  ocvf-lmp report training --displacement soft-mode
-  potential=training/potential.pt
+  ocvf-lmp train "$root/inputs/twin/large.yaml" --run training-large --start training/potential.pt
+  ocvf-lmp report training-large --displacement soft-mode
+  potential=training-large/potential.pt
 fi
 [ -f corrected.pt ] || ocvf-lmp export corrected.pt --potential "$potential" --precision float32
 ocvf-lmp sweep prior.pt --folder sweeps/prior "${models[@]}" --temperatures 25:350:25 &
