@@ -12,7 +12,7 @@ from bto_models import SYMBOLS, corrected, prior
 
 from ocvf_lmp.errors import InputError, ModelFileError, OcvfError
 from ocvf_lmp.lammps.cells import distorted_cell
-from ocvf_lmp.lammps.model_file import WEIGHTS, export_model, load_model, reach, read_header
+from ocvf_lmp.lammps.model_file import WEIGHTS, export_model, load_model, read_whole, reach, read_header
 from ocvf_lmp.lammps.model_header import RECORD
 from ocvf_lmp.lammps.parity import in_python
 from ocvf_lmp.potential.weights import save_potential
@@ -90,8 +90,9 @@ def test_a_truncated_file_is_told_as_such(model, fraction):
 
 def test_damaged_weights_are_found_by_their_checksum(model):
     rewritten(model, weights=lambda content: content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(ModelFileError, match="SHA-256"):
-        load_model(model)
+    for read in (read_whole, load_model):
+        with pytest.raises(ModelFileError, match="SHA-256"):
+            read(model)
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,17 @@ def load_model(path: Path, symbols: Sequence[str] | None = None) -> tuple[nn.Mod
     return _rebuild(header, read_record(path, WEIGHTS), str(path)), header
 
 
+def read_whole(path: Path) -> ModelHeader:
+    """The header of a model file whose weights are undamaged; the potential is not made.
+
+    Raises:
+        ModelFileError: as `load_model`.
+    """
+    header = read_header(path)
+    _check(header, read_record(path, WEIGHTS), str(path))
+    return header
+
+
 def open_in_lammps(header: str, weights: Tensor) -> MLIAPModel:
     """What the pickle of a model file calls when LAMMPS loads it.
 
@@ -185,13 +196,17 @@ def _write(path: Path, header: ModelHeader, weights: bytes) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-def _rebuild(header: ModelHeader, weights: bytes, source: str) -> nn.Module:
+def _check(header: ModelHeader, weights: bytes, source: str) -> None:
     found = hashlib.sha256(weights).hexdigest()
     if found != header.checksum:
         raise ModelFileError(
             f"expected weights with the SHA-256 {header.checksum[:12]}... in {source}, found"
             f" {found[:12]}...: the file is damaged; copy it again or export it again"
         )
+
+
+def _rebuild(header: ModelHeader, weights: bytes, source: str) -> nn.Module:
+    _check(header, weights, source)
     potential = construct(header.potential)
     try:
         potential.load_state_dict(_unpack(weights))
