@@ -12,7 +12,14 @@ from bto_models import SYMBOLS, corrected, prior
 
 from ocvf_lmp.errors import InputError, ModelFileError, OcvfError
 from ocvf_lmp.lammps.cells import distorted_cell
-from ocvf_lmp.lammps.model_file import WEIGHTS, export_model, load_model, read_whole, reach, read_header
+from ocvf_lmp.lammps.model_file import (
+    WEIGHTS,
+    export_model,
+    load_model,
+    reach,
+    read_header,
+    read_whole,
+)
 from ocvf_lmp.lammps.model_header import RECORD
 from ocvf_lmp.lammps.parity import in_python
 from ocvf_lmp.potential.weights import save_potential
