@@ -50,13 +50,16 @@ template <class T> bool DistanceTable<T>::make(const Model<T> &model, const Mode
       if (!network.columns(here, there, distance, rows, value)) return false;
       T *to = polynomials + (here * species + there) * rows * at.number;
       const auto fit = [&](int64_t k, int64_t source, int64_t target, int64_t width) {
-        for (int64_t c = 0; c < width; ++c)
+        for (int64_t c = 0; c < width; ++c) {
+          const int64_t column = target + c, lane = column % lanes<T>();
+          T *own = to + k * points * at.number + (column - lane) * points + lane;
           for (int p = 0; p < points; ++p) {
             double sum = 0.0;
             for (int j = 0; j < points; ++j)
               sum += power[j][p] * value[(k * points + j) * from.number + source + c];
-            to[(k * points + p) * at.number + target + c] = T(sum);
+            own[p * lanes<T>()] = T(sum);
           }
+        }
       };
       for (int64_t k = 0; k < intervals; ++k) {
         fit(k, 0, 0, f);

@@ -36,13 +36,12 @@ template <class T> class DistanceTable {
   // Values of some lanes from a column on, and their derivatives by the distance.
   template <bool slopes> Wide<T> read(Place place, int64_t column, Wide<T> &slope) const
   {
-    const T *from = place.from + DEGREE * at.number + column;
-    Wide<T> value = load(from), rate = {};
+    const T *from = place.from + (DEGREE + 1) * column;
+    Wide<T> value = load(from + DEGREE * lanes<T>()), rate = {};
 #pragma GCC unroll 8
-    for (int power = DEGREE; power > 0; --power) {
-      from -= at.number;
+    for (int power = DEGREE - 1; power >= 0; --power) {
       if (slopes) rate = rate * place.t + value;
-      value = value * place.t + load(from);
+      value = value * place.t + load(from + power * lanes<T>());
     }
     if (slopes) slope = rate * (T(2) * per_length);
     return value;
@@ -53,7 +52,7 @@ template <class T> class DistanceTable {
   static constexpr double INTERVAL = 0.1;  // at most, Å
   int64_t intervals = 0, species = 0;
   T per_length = 0;
-  Buffer<T> polynomials;  // (source, target, interval, power, column)
+  Buffer<T> polynomials;  // (source, target, interval, column / lanes, power, lane)
 };
 
 }  // namespace OCVF_VARIANT

@@ -74,51 +74,76 @@ template <class T> class Harmonics {
     return true;
   }
 
-  // Y_lm of unit vectors, (number, lanes).
-  template <bool dual> void operator()(const Many<T, dual> *u, Rows<T, dual> y) const
+  // Y_lm of unit vectors: a row of lanes for each, `step` apart.
+  template <bool dual> void operator()(const Many<T, dual> *u, Rows<T, dual> y, int64_t step) const
   {
-    using Number = Many<T, dual>;
-    Number power[3][MAX_ORDER + 1];
+    Many<T, dual> power[3][MAX_ORDER + 1];
     raise(u, power);
-    const T *from = table;
-    for (int l = 0; l <= l_max; ++l) {
-      const int width = 2 * l + 1;
-      Number sum[2 * MAX_ORDER + 1] = {};
-      for (int j = 0; j <= l; ++j)
-        for (int i = 0; i <= j; ++i, from += width) {
-          const Number monomial = power[0][l - j] * power[1][j - i] * power[2][i];
-          for (int m = 0; m < width; ++m) sum[m] += from[m] * monomial;
-        }
-      for (int m = 0; m < width; ++m) y.put((l * l + m) * lanes<T>(), sum[m]);
-    }
+    values<0, dual>(power, table, y, step);
   }
 
-  // sum_lm gradient_lm dY_lm/du, Y taken as polynomials of a free vector u.
+  // sum_lm gradient_lm dY_lm/du, Y taken as polynomials of a free vector u; gradients in rows of
+  // lanes, `step` apart.
   template <bool dual>
-  void transpose(const Many<T, dual> *u, Rows<T, dual> gradient, Many<T, dual> *sum) const
+  void transpose(const Many<T, dual> *u, Rows<T, dual> gradient, int64_t step,
+                 Many<T, dual> *sum) const
   {
-    using Number = Many<T, dual>;
-    Number power[3][MAX_ORDER + 1];
+    Many<T, dual> power[3][MAX_ORDER + 1];
     raise(u, power);
-    for (int axis = 0; axis < 3; ++axis) sum[axis] = Number{};
-    const T *from = table;
-    for (int l = 0; l <= l_max; ++l) {
-      const int width = 2 * l + 1;
-      const Rows<T, dual> own = gradient + l * l * lanes<T>();
-      for (int j = 0; j <= l; ++j)
-        for (int i = 0; i <= j; ++i, from += width) {
-          const int a = l - j, b = j - i;
-          Number weight = {};
-          for (int m = 0; m < width; ++m) weight += from[m] * own.many(m * lanes<T>());
-          if (a) sum[0] += weight * T(a) * power[0][a - 1] * power[1][b] * power[2][i];
-          if (b) sum[1] += weight * T(b) * power[0][a] * power[1][b - 1] * power[2][i];
-          if (i) sum[2] += weight * T(i) * power[0][a] * power[1][b] * power[2][i - 1];
-        }
-    }
+    for (int axis = 0; axis < 3; ++axis) sum[axis] = Many<T, dual>{};
+    slopes<0, dual>(power, table, gradient, step, sum);
   }
 
  private:
   Buffer<T> table;  // (monomials, 2l+1) for each l
+
+  // Of the orders from l on; the compiler unrolls each.
+  template <int l, bool dual>
+  void values(const Many<T, dual> (*power)[MAX_ORDER + 1], const T *from, Rows<T, dual> y,
+              int64_t step) const
+  {
+    if constexpr (l <= MAX_ORDER) {
+      if (l > l_max) return;
+      constexpr int width = 2 * l + 1;
+      Many<T, dual> sum[width] = {};
+#pragma GCC unroll 8
+      for (int j = 0; j <= l; ++j)
+#pragma GCC unroll 8
+        for (int i = 0; i <= j; ++i, from += width) {
+          const Many<T, dual> monomial = power[0][l - j] * power[1][j - i] * power[2][i];
+#pragma GCC unroll 16
+          for (int m = 0; m < width; ++m) sum[m] += from[m] * monomial;
+        }
+#pragma GCC unroll 16
+      for (int m = 0; m < width; ++m) y.put((l * l + m) * step, sum[m]);
+      values<l + 1, dual>(power, from, y, step);
+    }
+  }
+  template <int l, bool dual>
+  void slopes(const Many<T, dual> (*power)[MAX_ORDER + 1], const T *from, Rows<T, dual> gradient,
+              int64_t step, Many<T, dual> *sum) const
+  {
+    if constexpr (l <= MAX_ORDER) {
+      if (l > l_max) return;
+      constexpr int width = 2 * l + 1;
+      Many<T, dual> own[width];
+#pragma GCC unroll 16
+      for (int m = 0; m < width; ++m) own[m] = gradient.many((l * l + m) * step);
+#pragma GCC unroll 8
+      for (int j = 0; j <= l; ++j)
+#pragma GCC unroll 8
+        for (int i = 0; i <= j; ++i, from += width) {
+          const int a = l - j, b = j - i;
+          Many<T, dual> weight = {};
+#pragma GCC unroll 16
+          for (int m = 0; m < width; ++m) weight += from[m] * own[m];
+          if (a) sum[0] += weight * T(a) * power[0][a - 1] * power[1][b] * power[2][i];
+          if (b) sum[1] += weight * T(b) * power[0][a] * power[1][b - 1] * power[2][i];
+          if (i) sum[2] += weight * T(i) * power[0][a] * power[1][b] * power[2][i - 1];
+        }
+      slopes<l + 1, dual>(power, from, gradient, step, sum);
+    }
+  }
 
   // Number of the monomial that a product of components is, in the order of the loops above.
   static int place(int l, int64_t row)

@@ -57,3 +57,22 @@ OCVF_EXPORT int ocvf_run(void *handle, const Edges *edges, const Arrays *arrays)
   const auto *it = static_cast<Handle *>(handle);
   return it->calls->run(it->network, *edges, *arrays);
 }
+
+// Places of the edges that are shorter than the limit of their two species, (species, species);
+// their number.
+OCVF_EXPORT int64_t ocvf_close(const Edges *edges, const void *vectors, int single,
+                               const double *limits, int64_t species, int64_t *places)
+{
+  const auto look = [&](const auto *v) {
+    int64_t number = 0;
+    for (int64_t e = 0; e < edges->number; ++e, v += 3) {
+      const double limit = limits[edges->species[edges->center[e]] * species +
+                                  edges->species[edges->neighbor[e]]];
+      places[number] = e;
+      number += v[0] * v[0] + v[1] * v[1] + v[2] * v[2] < limit * limit;
+    }
+    return number;
+  };
+  return single ? look(static_cast<const float *>(vectors))
+                : look(static_cast<const double *>(vectors));
+}

@@ -9,7 +9,8 @@ namespace OCVF_VARIANT {
 template <class T, bool dual>
 static void begin(Rows<T, dual> to, const T *bias, int64_t rows, int64_t width)
 {
-  for (int64_t k = 0; k < rows; ++k) memcpy(to.data + k * width, bias, size_t(width) * sizeof(T));
+  for (int64_t k = 0; k < rows; ++k)
+    for (int64_t c = 0; c < width; c += lanes<T>()) store(to.data + k * width + c, load(bias + c));
   if (dual) memset(to.data + to.next, 0, size_t(rows * width) * sizeof(T));
 }
 
@@ -77,9 +78,8 @@ void Network<T, dual>::choose(const Edges &edges, const Given<T> &given, int64_t
 // Lengths and directions of the chosen edges, and their basis functions, edge after edge.
 template <class T, bool dual> template <bool radial> void Network<T, dual>::expand()
 {
-  const int64_t n_radial = model.size.radial, r = model.r, y = model.y;
+  const int64_t n_radial = model.size.radial, r = model.r;
   const Block value = spare, slope = value + n_radial * lanes<T>();
-  const Block angle = slope + n_radial * lanes<T>();
   for (int64_t k = 0; k < n; k += lanes<T>()) {
     Number v[3], square = {};
     for (int axis = 0; axis < 3; ++axis) {
@@ -93,16 +93,14 @@ template <class T, bool dual> template <bool radial> void Network<T, dual>::expa
       place.put((4 + axis) * step + k, v[axis]);
     }
     if (radial) model.radial.template operator()<T, dual>(d, value, slope);
-    if (model.size.blocks) model.harmonics.template operator()<dual>(v, angle);
+    if (model.size.blocks) model.harmonics.template operator()<dual>(v, harmonic + k, step);
+    if (!radial) continue;
     const int64_t used = n - k < lanes<T>() ? n - k : lanes<T>();
     for (int64_t lane = 0; lane < used; ++lane) {
-      for (int64_t c = 0; radial && c < n_radial; ++c) {
+      for (int64_t c = 0; c < n_radial; ++c) {
         basis.set((k + lane) * r + c, value.one(c * lanes<T>() + lane));
         basis_slope.set((k + lane) * r + c, slope.one(c * lanes<T>() + lane));
       }
-      if (!model.size.blocks) continue;
-      for (int64_t m = 0; m < model.harmonics.number; ++m)
-        harmonic.set((k + lane) * y + m, angle.one(m * lanes<T>() + lane));
     }
   }
 }
@@ -157,11 +155,11 @@ template <class T, bool dual> template <bool slopes> void Network<T, dual>::prod
 // The angular sums, and the messages after the block.
 template <class T, bool dual> template <bool slopes> void Network<T, dual>::turn()
 {
-  const int64_t orders = model.size.l_max + 1, f = model.f, a = model.a, y = model.y;
+  const int64_t orders = model.size.l_max + 1, f = model.f, a = model.a;
   for (int64_t l = 0; l < orders; ++l)
-    multiply<T, dual, false>(Left<T>{harmonic.data + l * l, 1, y}, harmonic.next, 2 * l + 1,
+    multiply<T, dual, false>(Left<T>{harmonic.data + l * l * step, step, 1}, harmonic.next, 2 * l + 1,
                              product + l * a, orders * a, n, a, bracket + l * l * a, a);
-  multiply<T, dual, true>(Left<T>{harmonic.data, y, 1}, harmonic.next, n, bracket, a,
+  multiply<T, dual, true>(Left<T>{harmonic.data, 1, step}, harmonic.next, n, bracket, a,
                           model.harmonics.number, a, angular, a);
   model.up.template apply<dual, true>(angular, n, mixed);
   silu<T, dual, slopes>(mixed, mixed_slope, n * f);

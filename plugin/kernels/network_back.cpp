@@ -62,7 +62,7 @@ template <class T, bool dual> void Network<T, dual>::back_turn()
     sums.up.template add<dual>(mixed_gradient, angular, n);
   }
 
-  multiply<T, dual, false>(Left<T>{harmonic.data, 1, y}, harmonic.next, number, angular_gradient, a, n,
+  multiply<T, dual, false>(Left<T>{harmonic.data, step, 1}, harmonic.next, number, angular_gradient, a, n,
                            a, bracket_gradient, a);
   for (int64_t k = 0; k < n; ++k)
     for (int64_t c = 0; c < a; c += lanes<T>()) {
@@ -70,7 +70,7 @@ template <class T, bool dual> void Network<T, dual>::back_turn()
       for (int64_t l = 0; l < orders; ++l) product_gradient.put((k * orders + l) * a + c, given);
     }
   for (int64_t l = 0; l < orders; ++l)
-    multiply<T, dual, true>(Left<T>{harmonic.data + l * l, y, 1}, harmonic.next, n,
+    multiply<T, dual, true>(Left<T>{harmonic.data + l * l * step, 1, step}, harmonic.next, n,
                             bracket_gradient + l * l * a, a, 2 * l + 1, a, product_gradient + l * a,
                             orders * a);
 
@@ -157,7 +157,7 @@ template <class T, bool dual> void Network<T, dual>::chain(Pair<T> slope)
         angle.set(m * lanes<T>() + lane, harmonic_gradient.one((k + lane) * y + m));
     Number u[3], turn[3] = {};
     for (int axis = 0; axis < 3; ++axis) u[axis] = place.many((4 + axis) * step + k);
-    if (model.size.blocks) model.harmonics.template transpose<dual>(u, angle, turn);
+    if (model.size.blocks) model.harmonics.template transpose<dual>(u, angle, lanes<T>(), turn);
     const Number parallel = turn[0] * u[0] + turn[1] * u[1] + turn[2] * u[2];
     const Number d = place.many(3 * step + k), force = place.many(7 * step + k);
     for (int axis = 0; axis < 3; ++axis) {

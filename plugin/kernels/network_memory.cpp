@@ -22,7 +22,7 @@ template <class T, bool dual> bool Network<T, dual>::reserve(int64_t rows)
               all({&hidden, &hidden_slope, &hidden_gradient}, 2 * rows, model.f) &&
               all({&message, &message_slope, &gradient}, 2 * rows, model.f);
   if (!done || !size.blocks) return done;
-  return all({&harmonic, &harmonic_gradient}, rows, y) &&
+  return harmonic.reserve(harmonics, step) && harmonic_gradient.reserve(rows, y) &&
          all({&x, &x_slope, &x_gradient, &angular, &angular_gradient}, rows, model.a) &&
          all({&product, &product_gradient}, rows, orders * model.a) &&
          all({&bracket, &bracket_gradient}, harmonics, model.a) &&

@@ -86,21 +86,19 @@ template <class T> void Tabulated<T>::reach(Pair<T> own)
 
 // Contribution of some columns, whose gradients are given, to the derivative along the distance.
 template <class T>
-T Tabulated<T>::along(int64_t k, int64_t column, const T *given, int64_t width) const
+Wide<T> Tabulated<T>::along(int64_t k, int64_t column, const T *given, int64_t width) const
 {
   const T *rates = rate.data + k * table.at.number + column;
   Wide<T> sum = {};
   for (int64_t c = 0; c < width; c += lanes<T>()) sum += load(rates + c) * load(given + c);
-  T total = 0;
-  for (int lane = 0; lane < lanes<T>(); ++lane) total += sum[lane];
-  return total;
+  return sum;
 }
 
 template <class T> void Tabulated<T>::back_reach(Pair<const T> of_own)
 {
   this->fetch(of_own);
   for (int64_t k = 0; k < this->n; ++k)
-    this->place.set(7 * this->step + k, along(k, 0, this->row.data, this->model.f));
+    this->place.set(7 * this->step + k, total<T>(along(k, 0, this->row.data, this->model.f)));
 }
 
 template <class T> void Tabulated<T>::back_columns()
@@ -109,11 +107,11 @@ template <class T> void Tabulated<T>::back_columns()
   const auto &model = this->model;
   const int64_t f = model.f, products = at.message - at.products;
   for (int64_t k = 0; k < this->n; ++k) {
-    T &sum = this->place.data[7 * this->step + k];
-    sum += along(k, at.products, this->product_gradient.data + k * products, products);
+    Wide<T> sum = along(k, at.products, this->product_gradient.data + k * products, products);
     sum += along(k, at.message, this->gradient.data + k * f, f);
     sum += along(k, at.mixed, this->mixed_gradient.data + k * f, f);
     sum += along(k, at.leaving, this->filtered_gradient.data + k * model.all + model.leaving_at, f);
+    this->place.data[7 * this->step + k] += total<T>(sum);
   }
 }
 

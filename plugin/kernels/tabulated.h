@@ -25,7 +25,7 @@ template <class T> class Tabulated : private Network<T, false> {
   void reach(Pair<T> own);
   void back_reach(Pair<const T> of_own);
   void back_columns();
-  T along(int64_t k, int64_t column, const T *given, int64_t width) const;
+  Wide<T> along(int64_t k, int64_t column, const T *given, int64_t width) const;
 };
 
 }  // namespace OCVF_VARIANT

@@ -42,6 +42,11 @@ template <> struct Vector<double> {
 
 template <class T> using Wide = typename Vector<T>::type;
 
+// As many bytes of numbers.
+template <class T, int bytes> struct Part {
+  typedef T type __attribute__((vector_size(bytes)));
+};
+
 template <class T> constexpr int lanes() { return OCVF_VECTOR_BYTES / int(sizeof(T)); }
 
 // Smallest multiple of the lanes that is not below n.
@@ -68,6 +73,18 @@ template <class T> inline Wide<T> root(Wide<T> x)
 }
 
 template <class T> inline Wide<T> all(T value) { return Wide<T>{} + value; }
+
+// Sum over the lanes, by halves.
+template <class T, int bytes = OCVF_VECTOR_BYTES>
+inline T total(typename Part<T, bytes>::type v)
+{
+  if constexpr (bytes == int(sizeof(T))) return v[0];
+  else {
+    typename Part<T, bytes / 2>::type half[2];
+    memcpy(half, &v, sizeof(v));
+    return total<T, bytes / 2>(half[0] + half[1]);
+  }
+}
 
 // e^x from 2^k times the Taylor polynomial of the rest, |rest| <= ln(2)/2; to rounding.
 template <class T> inline Wide<T> exponential(Wide<T> x)

@@ -50,11 +50,15 @@ def exchange_through(data: Any, columns: int) -> Exchange:
     """
 
     def to_ghosts(rows: Tensor) -> Tensor:
+        if not rows.requires_grad:
+            return _in_slices(rows, data.forward_exchange, columns)
         result = _ToGhosts.apply(rows, data, columns)
         assert isinstance(result, Tensor)
         return result
 
     def to_owners(rows: Tensor) -> Tensor:
+        if not rows.requires_grad:
+            return _in_slices(rows, data.reverse_exchange, columns)
         result = _ToOwners.apply(rows, data, columns)
         assert isinstance(result, Tensor)
         return result

@@ -16,8 +16,9 @@ from ocvf_lmp.lammps.gate import Gate
 from ocvf_lmp.lammps.model_header import ModelHeader
 from ocvf_lmp.lammps.step import Host, Step, identify, read_step, write_results
 from ocvf_lmp.mpi import is_first_rank
-from ocvf_lmp.potential import fused, kernels
+from ocvf_lmp.potential import kernels
 from ocvf_lmp.potential.experts import experts_of
+from ocvf_lmp.potential.inference import energies_and_slopes
 from ocvf_lmp.potential.protocol import Exchange
 from ocvf_lmp.system.edges import Edges
 
@@ -128,16 +129,18 @@ class MLIAPModel:
 
         Runs to its end on ranks without atoms too: the others wait for their exchanges.
         """
-        vector = step.vector.detach().requires_grad_(True)
-        with torch.enable_grad(), fused.of_vectors_alone():
-            used = vector if step.chosen is None else vector[step.chosen]
-            edges = Edges(step.center, step.neighbor, used.to(self._dtype))
-            energies = self.potential.atom_energies(edges, step.species, exchange)  # pyright: ignore
-            energies = energies[step.listed].to(torch.float64)
-            if step.known is not None:
-                energies = energies * step.known
-            (slope,) = torch.autograd.grad(energies.sum(), vector)
-        return energies.detach(), slope
+        vector = step.vector.detach()
+        used = vector if step.chosen is None else vector[step.chosen]
+        edges = Edges(step.center, step.neighbor, used.to(self._dtype))
+        rows = step.listed if step.known is None else step.listed[step.known]
+        found, slopes = energies_and_slopes(self.potential, edges, step.species, rows, exchange)
+        energies, slope = found, slopes.to(torch.float64)
+        if step.known is not None:
+            energies = torch.zeros(len(step.listed), dtype=torch.float64, device=found.device)
+            energies[step.known] = found
+        if step.chosen is not None:
+            slope = torch.zeros_like(vector).index_copy_(0, step.chosen, slope)
+        return energies, slope
 
     def _check_temperature(self, temperature: float | None) -> None:
         """Says once if the thermostat asks for a temperature that the correction is not for."""

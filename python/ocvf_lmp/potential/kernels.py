@@ -67,6 +67,8 @@ def library() -> ctypes.CDLL | None:
     found.ocvf_create.argtypes = [ctypes.c_int, pointer, ctypes.c_double, pointer]
     found.ocvf_destroy.argtypes = [pointer]
     found.ocvf_run.argtypes = [pointer] * 3
+    found.ocvf_close.restype = ctypes.c_int64
+    found.ocvf_close.argtypes = [pointer, pointer, ctypes.c_int, pointer, ctypes.c_int64, pointer]
     return found
 
 
@@ -146,10 +148,36 @@ class Kernel:
             held = [_address(next(left) if trained else None) for trained in self.trained]
             addresses = (ctypes.c_void_p * len(held))(*held)
             filled.weights = ctypes.addressof(addresses)
-        indices = (pairs.center, pairs.neighbor, pairs.species)
-        edges = _Edges(len(pairs.center), *map(_address, indices))
+        edges = _edges(pairs)
         if not self.library.ocvf_run(self.handle, ctypes.byref(edges), ctypes.byref(filled)):
             raise MemoryError("no memory for the messages of an atom")
+
+
+def close_edges(pairs: Pairs, vector: Tensor, limits: Tensor) -> Tensor:
+    """Indices of the edges that are shorter than a length for their species.
+
+    Args:
+        pairs: edges.
+        vector: Å, (edges, 3), contiguous.
+        limits: Å, (species, species), float64.
+    """
+    found = library()
+    if found is None or vector.device.type != "cpu":
+        limit = limits[pairs.species[pairs.center], pairs.species[pairs.neighbor]]
+        return (vector.square().sum(dim=1) < limit**2).nonzero().squeeze(1)
+    places = torch.empty(len(pairs.center), dtype=torch.int64)
+    single = vector.dtype == torch.float32
+    limits = limits.to(torch.float64).contiguous()
+    number = found.ocvf_close(
+        ctypes.byref(_edges(pairs)), vector.data_ptr(), single, limits.data_ptr(), len(limits),
+        places.data_ptr(),
+    )  # fmt: skip
+    return places[:number]
+
+
+def _edges(pairs: Pairs) -> _Edges:
+    indices = (pairs.center, pairs.neighbor, pairs.species)
+    return _Edges(len(pairs.center), *map(_address, indices))
 
 
 def _address(tensor: Tensor | None) -> int:

@@ -1,0 +1,152 @@
+"""Energies of atoms and their slopes along the edges, in one go and without a graph.
+
+What dynamics asks of a potential at every step. A graph serves training, where it is differentiated
+further; to build one costs a small system a quarter of its step. Networks that the CPU kernels know
+are taken back by hand here: their sums of messages, the output layers, the way back. Everything
+else goes through autograd, term by term.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from ocvf_lmp.arrays import AtomEnergies, EdgeIndex, EdgeVectors, Species
+from ocvf_lmp.potential import fused
+from ocvf_lmp.potential.composite import Sum
+from ocvf_lmp.potential.dimenet import DimeNet
+from ocvf_lmp.potential.experts import Experts
+from ocvf_lmp.potential.kernels import Pairs, close_edges, kernel_of
+from ocvf_lmp.potential.protocol import Exchange
+from ocvf_lmp.potential.repulsion import Repulsion
+from ocvf_lmp.system.edges import Edges
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What a term is asked for: sorted edges without a graph, and rows as the caller names them."""
+
+    edges: Edges
+    species: Tensor
+    rows: Tensor
+    exchange: Exchange
+
+    @property
+    def pairs(self) -> Pairs:
+        return Pairs(self.edges.center, self.edges.neighbor, self.species)
+
+    def nothing(self) -> Tensor:
+        """Zeros, (rows,), float64."""
+        return torch.zeros(len(self.rows), dtype=torch.float64, device=self.rows.device)
+
+
+_Found = tuple[Tensor, Tensor | None]
+"""Energies of the rows, eV, float64, and slopes, eV/Å, (edges, 3); None: all zero."""
+
+
+def energies_and_slopes(
+    potential: nn.Module, edges: Edges, species: Species, rows: EdgeIndex, exchange: Exchange
+) -> tuple[AtomEnergies, EdgeVectors]:
+    """Energies of some atoms, and the derivative of their sum by the edge vectors.
+
+    With an exchange between ranks the sum is that over all of them. Every rank has to call this
+    alike, one without atoms too.
+
+    Args:
+        potential: a potential of torch whose weights stand still.
+        edges: Å; those with a centre that is owned, or a ghost that matters (`Exchange`).
+        species: (atoms,), ghosts included.
+        rows: the atoms whose energies count, (rows,).
+        exchange: of ghost rows.
+
+    Returns:
+        Energies of these atoms, eV, (rows,), float64; slopes, eV/Å, (edges, 3), in the precision of
+        the edges.
+    """
+    center, order = edges.center, None
+    with torch.no_grad():
+        if bool((center[1:] < center[:-1]).any()):
+            order = torch.argsort(center, stable=True)
+            edges = Edges(center[order], edges.neighbor[order], edges.vector[order])
+        edges = Edges(*(x.contiguous() for x in (edges.center, edges.neighbor, edges.vector)))
+        energies, slopes = _term(potential, _Request(edges, species.contiguous(), rows, exchange))
+        if slopes is None:
+            slopes = torch.zeros_like(edges.vector)
+        if order is not None:
+            slopes = torch.empty_like(slopes).index_copy_(0, order, slopes)
+    return energies, slopes
+
+
+def _term(potential: nn.Module, asked: _Request) -> _Found:
+    if isinstance(potential, Sum):
+        return _total(list(potential.terms), [1.0] * len(potential.terms), asked)
+    if isinstance(potential, Experts):
+        return _total(list(potential.experts), potential.weights, asked)
+    if isinstance(potential, DimeNet) and fused.applies(potential, asked.edges.vector):
+        return _network(potential, asked)
+    if isinstance(potential, Repulsion):
+        return _repulsion(potential, asked)
+    return _by_autograd(potential, asked)
+
+
+def _total(terms: Sequence[nn.Module], weights: Sequence[float], asked: _Request) -> _Found:
+    energies = asked.nothing()
+    slopes: Tensor | None = None
+    for term, weight in zip(terms, weights, strict=True):
+        if weight == 0.0:
+            continue
+        energy, slope = _term(term, asked)
+        energies.add_(energy, alpha=weight)
+        if slope is not None:
+            slope = slope if weight == 1.0 else slope.mul_(weight)
+            slopes = slope if slopes is None else slopes.add_(slope)
+    return energies, slopes
+
+
+def _network(network: DimeNet, asked: _Request) -> _Found:
+    vector, rows, pairs = asked.edges.vector, asked.rows, asked.pairs
+    width = network.size.n_features
+    kernel, _ = kernel_of(network, vector.dtype)
+    own, arrived = (vector.new_zeros(len(asked.species), width) for _ in range(2))
+    kernel.run(pairs, vector, own=own, arrived=arrived)
+    if len(network.blocks):
+        arrived = asked.exchange.to_owners(arrived)
+
+    energies = asked.nothing()
+    gradients = []
+    for output, sums in zip(network.outputs, (own, arrived), strict=False):
+        energy, gradient = output.energies_and_slopes(  # pyright: ignore
+            sums.index_select(0, rows), network.scale
+        )
+        energies += energy
+        gradients.append(torch.zeros_like(sums).index_copy_(0, rows, gradient))
+    if len(network.blocks):
+        gradients[1] = asked.exchange.to_ghosts(gradients[1])
+
+    slopes = torch.empty_like(vector)
+    kernel.run(pairs, vector, of_own=gradients[0], of_arrived=gradients[-1], slope=slopes)
+    return energies + network.shift[asked.species[rows]], slopes
+
+
+def _repulsion(term: Repulsion, asked: _Request) -> _Found:
+    """By autograd for the edges that are short enough, if there are any."""
+    edges = asked.edges
+    close = close_edges(asked.pairs, edges.vector, term.outer)
+    if len(close) == 0:
+        return asked.nothing(), None
+    few = Edges(edges.center[close], edges.neighbor[close], edges.vector[close])
+    energies, slopes = _by_autograd(term, replace(asked, edges=few))
+    assert slopes is not None
+    return energies, torch.zeros_like(edges.vector).index_copy_(0, close, slopes)
+
+
+def _by_autograd(potential: nn.Module, asked: _Request) -> _Found:
+    edges = asked.edges
+    vector = edges.vector.detach().requires_grad_(True)
+    with torch.enable_grad(), fused.of_vectors_alone():
+        moving = Edges(edges.center, edges.neighbor, vector)
+        energies = potential.atom_energies(moving, asked.species, asked.exchange)  # pyright: ignore
+        energies = energies[asked.rows].to(torch.float64)
+        (slopes,) = torch.autograd.grad(energies.sum(), vector)
+    return energies.detach(), slopes
