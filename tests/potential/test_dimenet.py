@@ -128,27 +128,6 @@ def test_isolated_atom_has_the_energy_of_an_atom_far_from_others():
     assert torch.allclose(alone, apart, atol=1e-14)
 
 
-def test_the_energy_of_an_isolated_atom_follows_the_weights():
-    net = network().requires_grad_(False)
-    edges = Edges(*(torch.zeros(0, dtype=torch.long) for _ in range(2)), torch.zeros(0, 3).double())
-    keep = Exchange(lambda rows: rows, lambda rows: rows)
-
-    def alone(of):
-        return of.atom_energies(edges, torch.tensor([0]), keep)
-
-    first = alone(net)
-    assert torch.equal(alone(net), first)
-    with torch.no_grad():
-        net.outputs[0].hidden.bias.add_(0.3)
-    second = alone(net)
-    assert not torch.equal(second, first)
-    net.load_state_dict(network().state_dict())
-    assert torch.equal(alone(net), first)
-    trained = network()
-    (slope,) = torch.autograd.grad(alone(trained).sum(), trained.outputs[0].hidden.bias)
-    assert float(slope.abs().max()) > 0.0
-
-
 def test_edges_without_reverse_or_exchange_are_refused():
     s, net = distorted(), network()
     edges = edges_of(s, net.cutoff)

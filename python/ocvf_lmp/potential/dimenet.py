@@ -11,7 +11,6 @@ energies that are a nonlinear function of the messages summed over an atom.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +20,6 @@ from ocvf_lmp.errors import InputError
 from ocvf_lmp.potential import fused
 from ocvf_lmp.potential.angular import SphericalHarmonics
 from ocvf_lmp.potential.blocks import DimeNetSize, InteractionBlock, OutputBlock, angular_sums
-from ocvf_lmp.potential.kernels import stamp
 from ocvf_lmp.potential.layout import EdgeTable, by_center, tabulate
 from ocvf_lmp.potential.protocol import Exchange
 from ocvf_lmp.potential.radial import BesselBasis
@@ -49,7 +47,6 @@ class DimeNet(nn.Module):
 
     scale: Tensor
     shift: Tensor
-    _kept: tuple[tuple[Any, ...], Tensor, list[nn.Parameter]] | None
 
     def __init__(
         self,
@@ -69,7 +66,6 @@ class DimeNet(nn.Module):
         self.embed_dense = nn.Linear(size.n_features, size.n_features)
         self.blocks = nn.ModuleList(InteractionBlock(size) for _ in range(size.n_blocks))
         self.outputs = nn.ModuleList(OutputBlock(size) for _ in range(size.n_blocks + 1))
-        self._kept = None
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("shift", torch.zeros(len(symbols)))
         self.to(torch.float64)
@@ -236,21 +232,7 @@ class DimeNet(nn.Module):
         return angular
 
     def _isolated(self, like: Tensor) -> Tensor:
-        """Energy of an atom without neighbours, in units of the scale, (1,).
-
-        Kept while the weights stay what they are: in LAMMPS every ghost is such an atom, and to
-        compute it anew took a twentieth of a step of 320 atoms.
-        """
-        weights = list(self.outputs.parameters())
-        if any(w.requires_grad for w in weights):
-            return self._energy_of_none(like)
-        key = (like.dtype, like.device, stamp(weights))
-        known = self._kept
-        if known is None or known[0] != key:
-            known = self._kept = key, self._energy_of_none(like).detach(), weights
-        return known[1]
-
-    def _energy_of_none(self, like: Tensor) -> Tensor:
+        """Energy of an atom without neighbours, in units of the scale, (1,)."""
         nothing = like.new_zeros(1, 1, self.size.n_radial)
         silent = like.new_zeros(1, 1, self.size.n_features)
         return torch.stack([output(silent, nothing) for output in self.outputs]).sum(dim=0)

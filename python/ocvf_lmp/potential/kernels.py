@@ -202,18 +202,10 @@ def _entering(network: nn.Module) -> list[Tensor]:
     return [holder[name] for holder, name in _places[network]]
 
 
-def stamp(weights: Sequence[Tensor]) -> tuple[tuple[int, int], ...]:
-    """Equal as long as weights stay what they are.
-
-    Whoever keeps it keeps the weights too, lest others come to lie at their addresses.
-    """
-    return tuple((w.data_ptr(), w._version) for w in weights)
-
-
 def kernel_of(network: nn.Module, dtype: torch.dtype) -> tuple[Kernel, Sequence[Tensor]]:
     """The network's kernel, made anew when its weights have changed; and these weights."""
     entering = _entering(network)
-    key = (dtype, stamp(entering))
+    key = (dtype, tuple((w.data_ptr(), w._version) for w in entering))
     known = _kernels.get(network)
     if known is not None and known[0] == key:
         return known[1], entering
@@ -222,6 +214,6 @@ def kernel_of(network: nn.Module, dtype: torch.dtype) -> tuple[Kernel, Sequence[
     weights["traceless"] = torch.cat([*matrices, torch.zeros(1, dtype=torch.float64)])
     n_species = len(network.symbols)  # pyright: ignore
     made = Kernel(weights, network.size, n_species, dtype == torch.float32)
-    made.source = [p.detach() for p in entering]  # whose stamp is in the key
+    made.source = [p.detach() for p in entering]  # lest others come to lie at their addresses
     _kernels[network] = (key, made)
     return made, entering
