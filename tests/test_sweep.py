@@ -130,6 +130,19 @@ def test_another_sweep_does_not_go_into_the_same_folder(argon, capsys):
     assert "found another one" in capsys.readouterr().err
 
 
+def test_temperatures_and_branches_are_added_where_a_series_ends(argon, capsys):
+    """The last --temperatures counts."""
+    heating = words(argon, "--branches", "heating")
+    assert main([*heating, "--temperatures", "20", "30"]) == 0
+    assert main([*heating, "--temperatures", "20", "25", "30"]) == 1
+    assert "found 25 K, which heating" in capsys.readouterr().err
+    assert main([*heating, "--temperatures", "20"]) == 1
+    assert "found another one" in capsys.readouterr().err
+    assert main(words(argon)) == 0
+    assert main([*words(argon), "--folder", str(argon / "whole")]) == 0
+    same(argon / "sweep" / "sweep.h5", argon / "whole" / "sweep.h5")
+
+
 def test_a_series_that_fails_ends_alone_and_says_why(argon, capsys):
     """An input that stops above 25 K: the legs before it and the other branch are kept."""
     (argon / "in.own").write_text(

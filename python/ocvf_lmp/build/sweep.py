@@ -1,11 +1,13 @@
 """A temperature sweep from its configuration."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from ocvf_lmp import __version__
 from ocvf_lmp.build.prior import build_prior
@@ -17,12 +19,13 @@ from ocvf_lmp.files import write_text_atomically
 from ocvf_lmp.lammps.dynamics import Host
 from ocvf_lmp.lammps.model_header import ModelHeader, read_header
 from ocvf_lmp.lammps.run import Lammps
-from ocvf_lmp.lammps.sweep import Chain, LegPlan, Sampling
+from ocvf_lmp.lammps.sweep import Chain, LegPlan, Sampling, leg_file
 from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.system.structure import Structure
 from ocvf_lmp.system.sweep_file import SweepHeader
 
 CONFIG = "sweep.yaml"
+GROWING = ("temperatures", "branches")
 
 
 @dataclass(frozen=True)
@@ -94,21 +97,61 @@ def build_sweep(config: SweepConfig, lammps: Lammps, ranks: int) -> Sweep:
     )
 
 
-def claim_sweep(config: SweepConfig, folder: Path) -> None:
-    """Writes the configuration, or checks that the folder's is the same (to resume).
+def claim_sweep(config: SweepConfig, chains: Sequence[Chain], folder: Path) -> None:
+    """Writes the configuration, or checks that the folder's sweep is the same, to go on with it.
+
+    Temperatures and branches may be added: a series goes on beyond its last temperature.
+
+    Args:
+        config: what to run.
+        chains: its series.
+        folder: of the sweep.
 
     Raises:
-        InputError: the folder holds another sweep.
+        InputError: the folder holds another sweep, or temperatures are to be put between those that
+            are there.
     """
     path, text = folder / CONFIG, dump_config(config)
     if config.model is not None:
         text += f"# sha256 of the model: {hashlib.sha256(config.model.read_bytes()).hexdigest()}\n"
     if path.is_file() and path.read_text() != text:
-        raise InputError(
-            f"expected the folder {folder} to be new or of the same sweep, found another one, or"
-            f" another model file, in {path}; name a new folder with --folder, or delete this one"
-        )
+        _check_grown(path, text)
+        _check_order(chains, folder)
     write_text_atomically(path, text)
+
+
+def _check_grown(path: Path, text: str) -> None:
+    """The settings of before, but for temperatures and branches that are new."""
+    before, now = _settings(path.read_text()), _settings(text)
+    grown = all(set(before.pop(k, ())) <= set(now.pop(k, ())) for k in GROWING)
+    models = [part.partition("# sha256")[2] for part in (path.read_text(), text)]
+    if before != now or models[0] != models[1] or not grown:
+        raise InputError(
+            f"expected the folder {path.parent} to be new or of the same sweep (to which"
+            " temperatures and branches may be added), found another one, or another model file,"
+            f" in {path}; name a new folder with --folder, or delete this one"
+        )
+
+
+def _settings(text: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        found = None
+    return found if isinstance(found, dict) else {}
+
+
+def _check_order(chains: Sequence[Chain], folder: Path) -> None:
+    """A leg starts where the one before it ended: none can be put before those that are there."""
+    for chain in chains:
+        there = [leg_file(folder, leg).is_file() for leg in chain.legs]
+        if False in there and any(there[there.index(False) :]):
+            first = chain.legs[there.index(False)]
+            raise InputError(
+                f"expected temperatures that come after those of {folder}, found"
+                f" {first.temperature:g} K, which {chain.name} would have to reach before some that"
+                " are there; name a new folder with --folder"
+            )
 
 
 def _check_whole(config: SweepConfig, header: ModelHeader) -> None:

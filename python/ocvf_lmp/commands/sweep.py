@@ -42,7 +42,7 @@ def sweep(options: argparse.Namespace) -> int:
     rank, size = (0, 1) if world is None else (world.Get_rank(), world.Get_size())
     part, parts = _share(options.part)
     plan = build_sweep(config, lammps, options.ranks)
-    claim_sweep(config, folder)
+    claim_sweep(config, plan.chains, folder)
     chains = plan.chains[part::parts][rank::size]
     if rank == 0:
         _announce(config, plan, folder)
