@@ -8,7 +8,7 @@ namespace {
 
 struct Handle {
   const Calls *calls;
-  void *network;
+  void *held;  // a network, or a reader
 };
 
 struct Choice {
@@ -47,7 +47,7 @@ OCVF_EXPORT void *ocvf_create(int single, const int64_t *sizes, double cutoff,
 OCVF_EXPORT void ocvf_destroy(void *handle)
 {
   auto *own = static_cast<Handle *>(handle);
-  own->calls->destroy(own->network);
+  own->calls->destroy(own->held);
   delete own;
 }
 
@@ -55,7 +55,29 @@ OCVF_EXPORT void ocvf_destroy(void *handle)
 OCVF_EXPORT int ocvf_run(void *handle, const Edges *edges, const Arrays *arrays)
 {
   const auto *it = static_cast<Handle *>(handle);
-  return it->calls->run(it->network, *edges, *arrays);
+  return it->calls->run(it->held, *edges, *arrays);
+}
+
+OCVF_EXPORT void *ocvf_create_reader(int single, const ReaderSizes *sizes,
+                                     const double *const *weights)
+{
+  const Calls *calls = choice().calls(single != 0);
+  void *reader = calls->create_reader(*sizes, weights);
+  return reader ? new Handle{calls, reader} : nullptr;
+}
+
+OCVF_EXPORT void ocvf_destroy_reader(void *handle)
+{
+  auto *own = static_cast<Handle *>(handle);
+  own->calls->destroy_reader(own->held);
+  delete own;
+}
+
+// Zero: no memory.
+OCVF_EXPORT int ocvf_read(void *handle, const Readout *what)
+{
+  const auto *it = static_cast<Handle *>(handle);
+  return it->calls->read(it->held, *what);
 }
 
 // Places of the edges that are shorter than the limit of their two species, (species, species);

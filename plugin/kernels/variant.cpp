@@ -1,6 +1,7 @@
 // What this variant offers to the choice in kernels.cpp.
-#include "variants.h"
+#include "readout.h"
 #include "tabulated.h"
+#include "variants.h"
 
 #include <new>
 
@@ -70,7 +71,19 @@ template <class T> struct Kernel {
     if (arrays.vector[1]) return it->dual.run(edges, given, wanted);
     return it->network.run(edges, given, wanted);
   }
-  static constexpr Calls calls{create, destroy, run};
+  static void *create_reader(const ReaderSizes &sizes, const double *const *w)
+  {
+    auto *reader = new (std::nothrow) Reader<T>();
+    if (reader && reader->set(sizes, w)) return reader;
+    delete reader;
+    return nullptr;
+  }
+  static void destroy_reader(void *reader) { delete static_cast<Reader<T> *>(reader); }
+  static bool read(void *reader, const Readout &what)
+  {
+    return static_cast<Reader<T> *>(reader)->read(what);
+  }
+  static constexpr Calls calls{create, destroy, run, create_reader, destroy_reader, read};
 };
 
 const Calls *calls(bool single) { return single ? &Kernel<float>::calls : &Kernel<double>::calls; }

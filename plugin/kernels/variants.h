@@ -17,10 +17,27 @@ struct Arrays {
                          // a direction: tangents of these
 };
 
+struct ReaderSizes {
+  int64_t features, outputs, species;
+};
+
+// Atoms that are read, their sums and the gradients of these; of one precision, but for energies.
+struct Readout {
+  int64_t number;
+  const int64_t *atom;      // which ones, (number,)
+  const int64_t *species;   // of all atoms
+  const void *sums[2];      // (atoms, features): `own`, and `arrived` where there is a block
+  void *gradients[2];
+  double *energy;           // (number,)
+};
+
 struct Calls {
   void *(*create)(const int64_t *sizes, double cutoff, const double *const *weights);
   void (*destroy)(void *kernel);
   bool (*run)(void *kernel, const Edges &edges, const Arrays &arrays);
+  void *(*create_reader)(const ReaderSizes &sizes, const double *const *weights);
+  void (*destroy_reader)(void *reader);
+  bool (*read)(void *reader, const Readout &what);
 };
 
 namespace plain { const Calls *calls(bool single); }

@@ -85,6 +85,27 @@ def test_equal_to_autograd(make, some):
         torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["plain", "avx2", "avx512"])
+def test_equal_on_every_kind_of_processor(kind, monkeypatch):
+    monkeypatch.setenv("OCVF_KERNELS", kind)
+    if kernels.variant() != kind:
+        pytest.skip(f"this processor has no {kind}, or kernels were not built")
+    test_equal_to_autograd(POTENTIALS["prior and correction"], some=True)
+
+
+def test_new_weights_are_noticed():
+    s, potential = distorted((2, 1, 1)), POTENTIALS["network"]()
+    edges, species, exchange = with_ghosts(s, edges_of(s, 5.0))
+    rows = torch.arange(s.n_atoms + 1)
+    before, _ = energies_and_slopes(potential, edges, species, rows, exchange)
+    with torch.no_grad():
+        potential.outputs[1].final.weight.mul_(1.5)
+        potential.shift.add_(0.3)
+    found = energies_and_slopes(potential, edges, species, rows, exchange)
+    assert float((found[0] - before).abs().max()) > 0.1
+    torch.testing.assert_close(found, by_graph(potential, edges, species, rows, exchange))
+
+
 def test_single_precision_is_that_of_the_edges():
     s = distorted((2, 1, 1))
     edges, species, exchange = with_ghosts(s, edges_of(s, 5.0))

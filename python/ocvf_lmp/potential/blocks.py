@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 
@@ -47,14 +46,6 @@ class OutputBlock(nn.Module):
     def energies(self, summed: Tensor) -> Tensor:
         """(rows, features) sums of contributions to (rows,) energies in units of the scale."""
         return self.final(nn.functional.silu(self.hidden(summed))).squeeze(-1)
-
-    def energies_and_slopes(self, summed: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """Scaled energies, (rows,), and their slopes by the sums, (rows, features); no graph."""
-        reading = self.final.weight.squeeze(0) * scale
-        before = self.hidden(summed)
-        energies = nn.functional.silu(before) @ reading
-        of_hidden = torch.ops.aten.silu_backward(reading.expand_as(before), before)
-        return energies, of_hidden @ self.hidden.weight
 
 
 class InteractionBlock(nn.Module):

@@ -19,6 +19,7 @@ from ocvf_lmp.potential.dimenet import DimeNet
 from ocvf_lmp.potential.experts import Experts
 from ocvf_lmp.potential.kernels import Pairs, close_edges, kernel_of
 from ocvf_lmp.potential.protocol import Exchange
+from ocvf_lmp.potential.readout import reader_of
 from ocvf_lmp.potential.repulsion import Repulsion
 from ocvf_lmp.system.edges import Edges
 
@@ -70,7 +71,8 @@ def energies_and_slopes(
             order = torch.argsort(center, stable=True)
             edges = Edges(center[order], edges.neighbor[order], edges.vector[order])
         edges = Edges(*(x.contiguous() for x in (edges.center, edges.neighbor, edges.vector)))
-        energies, slopes = _term(potential, _Request(edges, species.contiguous(), rows, exchange))
+        asked = _Request(edges, species.contiguous(), rows.contiguous(), exchange)
+        energies, slopes = _term(potential, asked)
         if slopes is None:
             slopes = torch.zeros_like(edges.vector)
         if order is not None:
@@ -105,28 +107,21 @@ def _total(terms: Sequence[nn.Module], weights: Sequence[float], asked: _Request
 
 
 def _network(network: DimeNet, asked: _Request) -> _Found:
-    vector, rows, pairs = asked.edges.vector, asked.rows, asked.pairs
+    vector, pairs = asked.edges.vector, asked.pairs
     width = network.size.n_features
     kernel, _ = kernel_of(network, vector.dtype)
     own, arrived = (vector.new_zeros(len(asked.species), width) for _ in range(2))
     kernel.run(pairs, vector, own=own, arrived=arrived)
+    sums = [own]
     if len(network.blocks):
-        arrived = asked.exchange.to_owners(arrived)
-
-    energies = asked.nothing()
-    gradients = []
-    for output, sums in zip(network.outputs, (own, arrived), strict=False):
-        energy, gradient = output.energies_and_slopes(  # pyright: ignore
-            sums.index_select(0, rows), network.scale
-        )
-        energies += energy
-        gradients.append(torch.zeros_like(sums).index_copy_(0, rows, gradient))
+        sums.append(asked.exchange.to_owners(arrived))
+    gradients = [torch.zeros_like(s) for s in sums]
+    energies = reader_of(network, vector.dtype).read(asked.rows, asked.species, sums, gradients)
     if len(network.blocks):
         gradients[1] = asked.exchange.to_ghosts(gradients[1])
-
     slopes = torch.empty_like(vector)
     kernel.run(pairs, vector, of_own=gradients[0], of_arrived=gradients[-1], slope=slopes)
-    return energies + network.shift[asked.species[rows]], slopes
+    return energies, slopes
 
 
 def _repulsion(term: Repulsion, asked: _Request) -> _Found:

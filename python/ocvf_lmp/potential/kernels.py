@@ -67,6 +67,10 @@ def library() -> ctypes.CDLL | None:
     found.ocvf_create.argtypes = [ctypes.c_int, pointer, ctypes.c_double, pointer]
     found.ocvf_destroy.argtypes = [pointer]
     found.ocvf_run.argtypes = [pointer] * 3
+    found.ocvf_create_reader.restype = pointer
+    found.ocvf_create_reader.argtypes = [ctypes.c_int, pointer, pointer]
+    found.ocvf_destroy_reader.argtypes = [pointer]
+    found.ocvf_read.argtypes = [pointer] * 2
     found.ocvf_close.restype = ctypes.c_int64
     found.ocvf_close.argtypes = [pointer, pointer, ctypes.c_int, pointer, ctypes.c_int64, pointer]
     return found
@@ -106,7 +110,7 @@ class Kernel:
         sizes = (size.n_features, size.n_angular, size.n_radial, size.l_max)
         numbers = (ctypes.c_int64 * 6)(*sizes, n_species, size.n_blocks)
         held = [weights[n].contiguous() if n in weights else None for n in WEIGHTS]
-        addresses = (ctypes.c_void_p * len(held))(*map(_address, held))
+        addresses = (ctypes.c_void_p * len(held))(*map(address, held))
         self.trained = [n in weights and n != "traceless" for n in WEIGHTS]
         self.handle = found.ocvf_create(int(single), numbers, size.cutoff, addresses)
         if not self.handle:
@@ -142,10 +146,10 @@ class Kernel:
         filled = _Arrays()
         for name, given in {**arrays, "vector": (vector, direction)}.items():
             value, tangent = given if isinstance(given, tuple) else (given, None)
-            setattr(filled, name, (ctypes.c_void_p * 2)(_address(value), _address(tangent)))
+            setattr(filled, name, (ctypes.c_void_p * 2)(address(value), address(tangent)))
         if of_weights is not None:
             left = iter(of_weights)
-            held = [_address(next(left) if trained else None) for trained in self.trained]
+            held = [address(next(left) if trained else None) for trained in self.trained]
             addresses = (ctypes.c_void_p * len(held))(*held)
             filled.weights = ctypes.addressof(addresses)
         edges = _edges(pairs)
@@ -177,10 +181,11 @@ def close_edges(pairs: Pairs, vector: Tensor, limits: Tensor) -> Tensor:
 
 def _edges(pairs: Pairs) -> _Edges:
     indices = (pairs.center, pairs.neighbor, pairs.species)
-    return _Edges(len(pairs.center), *map(_address, indices))
+    return _Edges(len(pairs.center), *map(address, indices))
 
 
-def _address(tensor: Tensor | None) -> int:
+def address(tensor: Tensor | None) -> int:
+    """Where a tensor's numbers begin; 0: no tensor."""
     return 0 if tensor is None else tensor.data_ptr()
 
 
@@ -202,10 +207,18 @@ def _entering(network: nn.Module) -> list[Tensor]:
     return [holder[name] for holder, name in _places[network]]
 
 
+def stamp(weights: Sequence[Tensor]) -> tuple[tuple[int, int], ...]:
+    """Equal as long as weights stay what they are.
+
+    Whoever keeps it keeps the weights too, lest others come to lie at their addresses.
+    """
+    return tuple((w.data_ptr(), w._version) for w in weights)
+
+
 def kernel_of(network: nn.Module, dtype: torch.dtype) -> tuple[Kernel, Sequence[Tensor]]:
     """The network's kernel, made anew when its weights have changed; and these weights."""
     entering = _entering(network)
-    key = (dtype, tuple((w.data_ptr(), w._version) for w in entering))
+    key = (dtype, stamp(entering))
     known = _kernels.get(network)
     if known is not None and known[0] == key:
         return known[1], entering
@@ -214,6 +227,6 @@ def kernel_of(network: nn.Module, dtype: torch.dtype) -> tuple[Kernel, Sequence[
     weights["traceless"] = torch.cat([*matrices, torch.zeros(1, dtype=torch.float64)])
     n_species = len(network.symbols)  # pyright: ignore
     made = Kernel(weights, network.size, n_species, dtype == torch.float32)
-    made.source = [p.detach() for p in entering]  # lest others come to lie at their addresses
+    made.source = [p.detach() for p in entering]  # whose stamp is in the key
     _kernels[network] = (key, made)
     return made, entering
