@@ -8,6 +8,7 @@ import torch
 from ocvf_lmp.arrays import Cell, Forces, Matrix3, Positions, Scalar, Species
 from ocvf_lmp.potential import fused
 from ocvf_lmp.potential.along import energy_along
+from ocvf_lmp.potential.inference import energies_and_slopes
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.system.neighbors import NeighborList, edges_from
 
@@ -46,19 +47,21 @@ def evaluate(
         create_graph: keep the graph, so that forces and virial can be differentiated with respect
             to positions, cell and the potential's parameters.
     """
-    with torch.enable_grad(), fused.of_vectors_alone():
+    with torch.set_grad_enabled(create_graph), fused.of_vectors_alone():
         edges = edges_from(neighbors, positions, cell)
-        if not edges.vector.requires_grad:
-            edges.vector.requires_grad_(True)
-        energy = potential.energy(edges, species)
-        (slope,) = torch.autograd.grad(energy, edges.vector, create_graph=create_graph)
-    with torch.set_grad_enabled(create_graph):
+        if create_graph:
+            if not edges.vector.requires_grad:
+                edges.vector.requires_grad_(True)
+            energy = potential.energy(edges, species)
+            (slope,) = torch.autograd.grad(energy, edges.vector, create_graph=True)
+        else:
+            everybody = torch.arange(len(species), device=species.device)
+            energies, slope = energies_and_slopes(potential, edges, species, everybody)
+            energy = energies.sum().to(slope.dtype)
         forces = torch.zeros_like(positions)
         forces = forces.index_add(0, edges.center, slope).index_add(0, edges.neighbor, -slope)
         virial = -edges.vector.transpose(0, 1) @ slope
         virial = 0.5 * (virial + virial.transpose(0, 1))
-    if not create_graph:
-        return Mechanics(energy.detach(), forces.detach(), virial.detach())
     return Mechanics(energy, forces, virial)
 
 

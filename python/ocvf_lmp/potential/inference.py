@@ -18,7 +18,8 @@ from ocvf_lmp.potential.composite import Sum
 from ocvf_lmp.potential.dimenet import DimeNet
 from ocvf_lmp.potential.experts import Experts
 from ocvf_lmp.potential.kernels import Pairs, close_edges, kernel_of
-from ocvf_lmp.potential.protocol import Exchange
+from ocvf_lmp.potential.layout import by_center
+from ocvf_lmp.potential.protocol import Exchange, Potential
 from ocvf_lmp.potential.readout import reader_of
 from ocvf_lmp.potential.repulsion import Repulsion
 from ocvf_lmp.system.edges import Edges
@@ -31,7 +32,7 @@ class _Request:
     edges: Edges
     species: Tensor
     rows: Tensor
-    exchange: Exchange
+    exchange: Exchange | None
 
     @property
     def pairs(self) -> Pairs:
@@ -47,7 +48,11 @@ _Found = tuple[Tensor, Tensor | None]
 
 
 def energies_and_slopes(
-    potential: nn.Module, edges: Edges, species: Species, rows: EdgeIndex, exchange: Exchange
+    potential: Potential | nn.Module,
+    edges: Edges,
+    species: Species,
+    rows: EdgeIndex,
+    exchange: Exchange | None = None,
 ) -> tuple[AtomEnergies, EdgeVectors]:
     """Energies of some atoms, and the derivative of their sum by the edge vectors.
 
@@ -56,7 +61,8 @@ def energies_and_slopes(
 
     Args:
         potential: a potential of torch whose weights stand still.
-        edges: Å; those with a centre that is owned, or a ghost that matters (`Exchange`).
+        edges: Å; closed under reversal, or with an exchange those whose centre is owned, or a ghost
+            that matters.
         species: (atoms,), ghosts included.
         rows: the atoms whose energies count, (rows,).
         exchange: of ghost rows.
@@ -69,9 +75,10 @@ def energies_and_slopes(
     with torch.no_grad():
         if bool((center[1:] < center[:-1]).any()):
             order = torch.argsort(center, stable=True)
-            edges = Edges(center[order], edges.neighbor[order], edges.vector[order])
-        edges = Edges(*(x.contiguous() for x in (edges.center, edges.neighbor, edges.vector)))
-        asked = _Request(edges, species.contiguous(), rows.contiguous(), exchange)
+        used = edges if order is None else by_center(edges)
+        parts = (x.contiguous() for x in (used.center, used.neighbor, used.vector.detach()))
+        used = Edges(*parts, reverse=used.reverse)
+        asked = _Request(used, species.contiguous(), rows.contiguous(), exchange)
         energies, slopes = _term(potential, asked)
         if slopes is None:
             slopes = torch.zeros_like(edges.vector)
@@ -80,7 +87,7 @@ def energies_and_slopes(
     return energies, slopes
 
 
-def _term(potential: nn.Module, asked: _Request) -> _Found:
+def _term(potential: Potential | nn.Module, asked: _Request) -> _Found:
     if isinstance(potential, Sum):
         return _total(list(potential.terms), [1.0] * len(potential.terms), asked)
     if isinstance(potential, Experts):
@@ -107,18 +114,18 @@ def _total(terms: Sequence[nn.Module], weights: Sequence[float], asked: _Request
 
 
 def _network(network: DimeNet, asked: _Request) -> _Found:
-    vector, pairs = asked.edges.vector, asked.pairs
+    vector, pairs, exchange = asked.edges.vector, asked.pairs, asked.exchange
     width = network.size.n_features
     kernel, _ = kernel_of(network, vector.dtype)
     own, arrived = (vector.new_zeros(len(asked.species), width) for _ in range(2))
     kernel.run(pairs, vector, own=own, arrived=arrived)
     sums = [own]
     if len(network.blocks):
-        sums.append(asked.exchange.to_owners(arrived))
+        sums.append(arrived if exchange is None else exchange.to_owners(arrived))
     gradients = [torch.zeros_like(s) for s in sums]
     energies = reader_of(network, vector.dtype).read(asked.rows, asked.species, sums, gradients)
-    if len(network.blocks):
-        gradients[1] = asked.exchange.to_ghosts(gradients[1])
+    if len(network.blocks) and exchange is not None:
+        gradients[1] = exchange.to_ghosts(gradients[1])
     slopes = torch.empty_like(vector)
     kernel.run(pairs, vector, of_own=gradients[0], of_arrived=gradients[-1], slope=slopes)
     return energies, slopes
@@ -136,11 +143,11 @@ def _repulsion(term: Repulsion, asked: _Request) -> _Found:
     return energies, torch.zeros_like(edges.vector).index_copy_(0, close, slopes)
 
 
-def _by_autograd(potential: nn.Module, asked: _Request) -> _Found:
+def _by_autograd(potential: Potential | nn.Module, asked: _Request) -> _Found:
     edges = asked.edges
     vector = edges.vector.detach().requires_grad_(True)
     with torch.enable_grad(), fused.of_vectors_alone():
-        moving = Edges(edges.center, edges.neighbor, vector)
+        moving = Edges(edges.center, edges.neighbor, vector, edges.reverse)
         energies = potential.atom_energies(moving, asked.species, asked.exchange)  # pyright: ignore
         energies = energies[asked.rows].to(torch.float64)
         (slopes,) = torch.autograd.grad(energies.sum(), vector)
