@@ -76,6 +76,32 @@ def test_results_of_an_analysis_are_a_reference_too(judged):
     assert rows["O-T, heating"]["reference"] == first["O-T, heating"]["models"][0]
 
 
+def test_two_branches_are_compared_by_the_middle_of_their_bracket(tmp_path):
+    def both(name, warm, cold):
+        truth = steps_of({"heating": warm, "cooling": cold})
+        branches = ("heating", "cooling")
+        return Fake(truth, TEMPERATURES, branches=branches, frames=60).write(
+            tmp_path / f"{name}.h5"
+        )
+
+    world = both("world", (187.0, 287.0, 387.0), (137.0, 287.0, 387.0))
+    model = both("model", (212.0, 287.0, 387.0), (187.0, 287.0, 387.0))
+    options = ["--no-figures", "--bootstrap", "50", "--out", str(tmp_path), "--reference"]
+    assert main(["analyze", str(model), *options, str(world)]) == 0
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    rows = {row["quantity"]: row for row in verdict["quantities"]}
+    row = rows["R-O, heating and cooling"]
+    assert row["reference"]["value"] == pytest.approx(162.5, abs=1)
+    assert row["reference"]["error"] == pytest.approx(math.hypot(5.1, 50 / 12**0.5), abs=1)
+    assert row["models"][0]["value"] == pytest.approx(200.0, abs=1)
+    assert {"R-O, heating", "R-O, cooling", "R-O, heating and cooling, by strain"} <= set(rows)
+    facts = "data/bto/experiment.yaml"
+    assert main(["analyze", str(model), *options, facts]) == 0
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    rows = {row["quantity"]: row for row in verdict["quantities"]}
+    assert rows["R-O, heating and cooling"]["reference"]["value"] == 183.0
+
+
 def test_the_share_of_an_error_that_goes():
     row = Comparison("x", "K", Value(100.0, math.nan), (Value(90.0, 3.0), Value(60.0, 4.0)), ("",))
     assert row.deviation(0) == Value(-10.0, 3.0)

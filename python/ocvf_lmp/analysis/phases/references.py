@@ -13,6 +13,8 @@ from ocvf_lmp.analysis.phases.results import Value
 from ocvf_lmp.errors import DataError
 
 UNKNOWN = math.nan
+BOTH = "heating and cooling"
+"""In the place of a branch: the middle of the transitions that two branches bracket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Reference:
 
     Attributes:
         name: for tables.
-        transitions: K, by branch ("" for all of them), name and what they were found by
+        transitions: K, by branch ("" for all of them, or `BOTH`), name and what they were found by
             ("polarization", "strain"; "" for either).
         polarization: |⟨P⟩| by phase, C/m².
         lattice: parameters that the symmetry leaves free, by phase and name; Å, degrees.
@@ -47,7 +49,8 @@ def of_sweep(found: Analysis) -> Reference:
             (t.branch, t.name, t.by): t.temperature
             for t in found.transitions
             if math.isfinite(t.temperature.value)
-        },
+        }
+        | {(BOTH, h.name, h.by): h.bracketed() for h in found.hysteresis},
         found.polarizations(),
         {p.phase: p.lattice for p in found.phases},
         {(leg.branch, leg.temperature): leg.volume for leg in found.legs},

@@ -148,6 +148,10 @@ class Hysteresis:
     width: Value
     middle: Value
 
+    def bracketed(self) -> Value:
+        """The middle, with the error of a transition that may lie anywhere between the branches."""
+        return Value(self.middle.value, math.hypot(self.middle.error, self.width.value / 12**0.5))
+
 
 @dataclass(frozen=True)
 class PhaseResult:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from ocvf_lmp.analysis.phases.analysis_file import Analysis
 from ocvf_lmp.analysis.phases.pair_distributions import Misfit
-from ocvf_lmp.analysis.phases.references import Reference
+from ocvf_lmp.analysis.phases.references import BOTH, Reference
 from ocvf_lmp.analysis.phases.results import Value
 from ocvf_lmp.analysis.phases.tables import TextTable, shown
 from ocvf_lmp.analysis.phases.transitions import BY, NAMES, NOTHING
@@ -99,17 +99,24 @@ def _transitions(models: Sequence[Analysis], reference: Reference) -> list[Compa
     ]
     wanted.sort(key=lambda row: (BY.index(row[0]), NAMES.index(row[1])))
     for by, name, branch, true in wanted:
-        branches = [branch] if branch else sorted({b for m in models for b in m.branches})
+        branches = [branch] if branch else [*sorted({b for m in models for b in m.branches}), BOTH]
         for own in branches:
-            found = [m.transitions_of(own, by).get(name) for m in models]
-            values = tuple(NOTHING if t is None else t.temperature for t in found)
-            said = tuple(
-                "" if t is None or math.isfinite(t.temperature.value) else t.statement
-                for t in found
-            )
+            found = [_transition(m, own, by, name) for m in models]
+            values, said = zip(*found, strict=True)
             words = f"{name}, {own}" + ("" if by == BY[0] else f", by {by}")
             rows.append(Comparison(words, "K", true, values, said))
     return rows
+
+
+def _transition(model: Analysis, branch: str, by: str, name: str) -> tuple[Value, str]:
+    """Its temperature; without one, why."""
+    if branch == BOTH:
+        middle = (h.bracketed() for h in model.hysteresis if (h.name, h.by) == (name, by))
+        return next(middle, NOTHING), ""
+    found = model.transitions_of(branch, by).get(name)
+    if found is None:
+        return NOTHING, ""
+    return found.temperature, "" if math.isfinite(found.temperature.value) else found.statement
 
 
 def _by_phase(models: Sequence[Analysis], reference: Reference) -> list[Comparison]:
