@@ -6,12 +6,13 @@
 #   corrected   the prior, trained on the world's PDFs at 100, 150, 250 and 300 K alone: first in
 #               4x4x4 cells, then in those of the PDFs
 #
-# All three are heated from the same polar structure in the same cell, that of the PDFs. verdict.json
-# and analysis.html say how far prior and corrected model are from the world. Everything that is there
-# already is kept, so that a run that was interrupted goes on. About three hours on two cores.
+# All three are heated from the same polar structure, and cooled from the cubic one, in the same cell,
+# that of the PDFs. verdict.json and analysis.html say how far prior and corrected model are from the
+# world. Everything that is there already is kept, so that a run that was interrupted goes on. About
+# four hours on two cores.
 #
 # --quick, a quarter of an hour on two idle cores: prior and the corrected model that is shipped in
-# results/twin, in smaller cells (4x4x4), against the shipped results of the world in such cells.
+# results/twin, heated in smaller cells (4x4x4), against the shipped results of the world there.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 shipped=$root/results/twin
@@ -21,6 +22,7 @@ folder=${1:-$root/runs/twin${quick:+-quick}}
 mkdir -p "$folder"
 cd "$folder"
 start=(--off-centering 0.06 0.06 0.06 --branches heating)
+[ -n "$quick" ] || start+=(cooling)
 models=("${start[@]}" --lattice 4.0 4.0 4.0 --equilibration 1000 --steps 2000 --every 20)
 
 [ -f prior.pt ] || ocvf-lmp export prior.pt --potential "$root/data/prior/bto_pbesol_200.pt" --precision float32
