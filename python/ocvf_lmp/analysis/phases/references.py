@@ -37,8 +37,12 @@ class Reference:
     volumes: Mapping[tuple[str, float], Value]
 
     def by_polarization(self, name: str) -> list[Value]:
-        """A transition in all branches, as polarization or an experiment tells it, K."""
-        return [v for (_, n, by), v in self.transitions.items() if n == name and by != "strain"]
+        """A transition in each branch, as polarization or an experiment tells it, K."""
+        return [
+            v
+            for (branch, n, by), v in self.transitions.items()
+            if n == name and by != "strain" and branch != BOTH
+        ]
 
 
 def of_sweep(found: Analysis) -> Reference:
