@@ -6,9 +6,11 @@
 
 namespace {
 
+// Of a network or of a reader.
 struct Handle {
   const Calls *calls;
-  void *held;  // a network, or a reader
+  void *held;
+  void (*destroy)(void *held);
 };
 
 struct Choice {
@@ -41,13 +43,13 @@ OCVF_EXPORT void *ocvf_create(int single, const int64_t *sizes, double cutoff,
 {
   const Calls *calls = choice().calls(single != 0);
   void *network = calls->create(sizes, cutoff, weights);
-  return network ? new Handle{calls, network} : nullptr;
+  return network ? new Handle{calls, network, calls->destroy} : nullptr;
 }
 
 OCVF_EXPORT void ocvf_destroy(void *handle)
 {
   auto *own = static_cast<Handle *>(handle);
-  own->calls->destroy(own->held);
+  own->destroy(own->held);
   delete own;
 }
 
@@ -58,19 +60,11 @@ OCVF_EXPORT int ocvf_run(void *handle, const Edges *edges, const Arrays *arrays)
   return it->calls->run(it->held, *edges, *arrays);
 }
 
-OCVF_EXPORT void *ocvf_create_reader(int single, const ReaderSizes *sizes,
-                                     const double *const *weights)
+OCVF_EXPORT void *ocvf_create_reader(int single, const int64_t *sizes, const double *const *weights)
 {
   const Calls *calls = choice().calls(single != 0);
-  void *reader = calls->create_reader(*sizes, weights);
-  return reader ? new Handle{calls, reader} : nullptr;
-}
-
-OCVF_EXPORT void ocvf_destroy_reader(void *handle)
-{
-  auto *own = static_cast<Handle *>(handle);
-  own->calls->destroy_reader(own->held);
-  delete own;
+  void *reader = calls->create_reader(sizes, weights);
+  return reader ? new Handle{calls, reader, calls->destroy_reader} : nullptr;
 }
 
 // Zero: no memory.

@@ -58,6 +58,15 @@ template <class T, bool dual> class Table : public Rows<T, dual> {
   Buffer<T> memory;
 };
 
+// Every row begins as the bias.
+template <class T, bool dual>
+inline void begin(Rows<T, dual> to, const T *bias, int64_t rows, int64_t width)
+{
+  for (int64_t k = 0; k < rows; ++k)
+    for (int64_t c = 0; c < width; c += lanes<T>()) store(to.data + k * width + c, load(bias + c));
+  if (dual) memset(to.data + to.next, 0, size_t(rows * width) * sizeof(T));
+}
+
 // A matrix as the left factor: element (row, k) lies at data[row * row_step + k * k_step].
 template <class T> struct Left {
   const T *data;

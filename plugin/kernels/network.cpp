@@ -5,15 +5,6 @@
 
 namespace OCVF_VARIANT {
 
-// Every row begins as the bias.
-template <class T, bool dual>
-static void begin(Rows<T, dual> to, const T *bias, int64_t rows, int64_t width)
-{
-  for (int64_t k = 0; k < rows; ++k)
-    for (int64_t c = 0; c < width; c += lanes<T>()) store(to.data + k * width + c, load(bias + c));
-  if (dual) memset(to.data + to.next, 0, size_t(rows * width) * sizeof(T));
-}
-
 template <class T, bool dual>
 bool Network<T, dual>::run(const Edges &edges, const Given<T> &given, const Wanted<T> &wanted)
 {

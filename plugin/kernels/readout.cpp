@@ -42,10 +42,8 @@ void Reader<T>::add(const Output &own, const Readout &what, const T *sums, T *gr
 {
   const int64_t n = what.number;
   const size_t bytes = size_t(features) * sizeof(T);
-  for (int64_t k = 0; k < n; ++k) {
-    memcpy(sum.data + k * f, sums + what.atom[k] * features, bytes);
-    for (int64_t c = 0; c < f; c += lanes<T>()) hidden.put(k * f + c, load(own.bias + c));
-  }
+  for (int64_t k = 0; k < n; ++k) memcpy(sum.data + k * f, sums + what.atom[k] * features, bytes);
+  begin<T, false>(hidden, own.bias, n, f);
   own.hidden.template apply<false, true>(sum, n, hidden);
   silu<T, false, true>(hidden, slope, n * f);
   for (int64_t k = 0; k < n; ++k) {

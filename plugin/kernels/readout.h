@@ -7,6 +7,10 @@
 
 namespace OCVF_VARIANT {
 
+struct ReaderSizes {
+  int64_t features, outputs, species;
+};
+
 template <class T> class Reader {
  public:
   // `weights`: of each output the hidden layer, its bias and the final layer; then the scale and the

@@ -71,10 +71,10 @@ template <class T> struct Kernel {
     if (arrays.vector[1]) return it->dual.run(edges, given, wanted);
     return it->network.run(edges, given, wanted);
   }
-  static void *create_reader(const ReaderSizes &sizes, const double *const *w)
+  static void *create_reader(const int64_t *sizes, const double *const *w)
   {
     auto *reader = new (std::nothrow) Reader<T>();
-    if (reader && reader->set(sizes, w)) return reader;
+    if (reader && reader->set({sizes[0], sizes[1], sizes[2]}, w)) return reader;
     delete reader;
     return nullptr;
   }

@@ -17,10 +17,6 @@ struct Arrays {
                          // a direction: tangents of these
 };
 
-struct ReaderSizes {
-  int64_t features, outputs, species;
-};
-
 // Atoms that are read, their sums and the gradients of these; of one precision, but for energies.
 struct Readout {
   int64_t number;
@@ -35,7 +31,7 @@ struct Calls {
   void *(*create)(const int64_t *sizes, double cutoff, const double *const *weights);
   void (*destroy)(void *kernel);
   bool (*run)(void *kernel, const Edges &edges, const Arrays &arrays);
-  void *(*create_reader)(const ReaderSizes &sizes, const double *const *weights);
+  void *(*create_reader)(const int64_t *sizes, const double *const *weights);
   void (*destroy_reader)(void *reader);
   bool (*read)(void *reader, const Readout &what);
 };

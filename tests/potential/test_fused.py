@@ -86,19 +86,26 @@ def test_kernels_equal_torch(size, kind, monkeypatch):
         assert max(differences(net, edges, s.species)) < tolerance
 
 
-@needs_library
-def test_ghosts_unsorted_edges_and_lonely_atoms():
-    """As a host lists them: every edge leads to a ghost of its own, in any order."""
-    s, net = distorted((2, 1, 1)), network(DimeNetSize(n_features=12, n_angular=6))
-    edges = edges_of(s, net.cutoff)
+def with_ghosts(structure, edges: Edges):
+    """As a host lists them: every edge leads to a ghost of its own, in any order.
+
+    The last owned atom has no neighbours.
+    """
     order = torch.randperm(len(edges.center), generator=stream(5, "order"))
-    ghosts = s.n_atoms + 1 + torch.arange(len(order))  # one owned atom has no neighbour
-    owner = torch.cat([torch.arange(s.n_atoms + 1), edges.neighbor[order]])
-    species = torch.cat([s.species, s.species[:1]])[owner]
+    n_owned = structure.n_atoms + 1
+    owner = torch.cat([torch.arange(n_owned), edges.neighbor[order]])
+    species = torch.cat([structure.species, structure.species[:1]])[owner]
     exchange = Exchange(
         lambda rows: rows[owner], lambda rows: torch.zeros_like(rows).index_add(0, owner, rows)
     )
-    listed = Edges(edges.center[order], ghosts, edges.vector[order])
+    ghosts = n_owned + torch.arange(len(order))
+    return Edges(edges.center[order], ghosts, edges.vector[order]), species, exchange
+
+
+@needs_library
+def test_ghosts_unsorted_edges_and_lonely_atoms():
+    s, net = distorted((2, 1, 1)), network(DimeNetSize(n_features=12, n_angular=6))
+    listed, species, exchange = with_ghosts(s, edges_of(s, net.cutoff))
     assert max(differences(net, listed, species, exchange)) < 1e-12
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from contract import SYMBOLS, distorted
-from test_fused import edges_of, network
+from test_fused import edges_of, network, with_ghosts
 
 from ocvf_lmp.potential import fused, kernels
 from ocvf_lmp.potential.blocks import DimeNetSize
@@ -12,7 +12,6 @@ from ocvf_lmp.potential.experts import Experts
 from ocvf_lmp.potential.inference import energies_and_slopes
 from ocvf_lmp.potential.protocol import Exchange
 from ocvf_lmp.potential.repulsion import Repulsion
-from ocvf_lmp.seeding import stream
 from ocvf_lmp.system.edges import Edges
 
 SMALL = DimeNetSize(n_features=10, n_angular=5)
@@ -56,19 +55,6 @@ def by_graph(potential, edges: Edges, species, rows, exchange):
         energies = potential.atom_energies(moving, species, exchange)[rows]
         (slopes,) = torch.autograd.grad(energies.sum(), vector)
     return energies.detach(), slopes
-
-
-def with_ghosts(structure, edges: Edges):
-    """Every edge leads to a ghost of its own, in any order; one owned atom has no neighbours."""
-    order = torch.randperm(len(edges.center), generator=stream(5, "order"))
-    n_owned = structure.n_atoms + 1
-    owner = torch.cat([torch.arange(n_owned), edges.neighbor[order]])
-    species = torch.cat([structure.species, structure.species[:1]])[owner]
-    exchange = Exchange(
-        lambda rows: rows[owner], lambda rows: torch.zeros_like(rows).index_add(0, owner, rows)
-    )
-    ghosts = n_owned + torch.arange(len(order))
-    return Edges(edges.center[order], ghosts, edges.vector[order]), species, exchange
 
 
 @pytest.mark.parametrize("make", POTENTIALS.values(), ids=POTENTIALS.keys())

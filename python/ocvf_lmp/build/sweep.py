@@ -114,18 +114,19 @@ def claim_sweep(config: SweepConfig, chains: Sequence[Chain], folder: Path) -> N
     path, text = folder / CONFIG, dump_config(config)
     if config.model is not None:
         text += f"# sha256 of the model: {hashlib.sha256(config.model.read_bytes()).hexdigest()}\n"
-    if path.is_file() and path.read_text() != text:
-        _check_grown(path, text)
+    kept = path.read_text() if path.is_file() else text
+    if kept != text:
+        _check_grown(kept, text, path)
         _check_order(chains, folder)
     write_text_atomically(path, text)
 
 
-def _check_grown(path: Path, text: str) -> None:
+def _check_grown(kept: str, text: str, path: Path) -> None:
     """The settings of before, but for temperatures and branches that are new."""
-    before, now = _settings(path.read_text()), _settings(text)
+    before, now = _settings(kept), _settings(text)
     grown = all(set(before.pop(k, ())) <= set(now.pop(k, ())) for k in GROWING)
-    models = [part.partition("# sha256")[2] for part in (path.read_text(), text)]
-    if before != now or models[0] != models[1] or not grown:
+    same_model = kept.partition("# sha256")[2] == text.partition("# sha256")[2]
+    if before != now or not same_model or not grown:
         raise InputError(
             f"expected the folder {path.parent} to be new or of the same sweep (to which"
             " temperatures and branches may be added), found another one, or another model file,"

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from ocvf_lmp.arrays import Scalar, Species
 from ocvf_lmp.potential import fused
-from ocvf_lmp.potential.composite import Sum
 from ocvf_lmp.potential.dimenet import DimeNet
-from ocvf_lmp.potential.experts import Experts
+from ocvf_lmp.potential.experts import weighted_terms
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.system.edges import Edges
 
@@ -25,15 +24,9 @@ def energy_along(potential: Potential, edges: Edges, direction: Tensor, species:
         direction: λ, (edges, 3); may depend on the vectors.
         species: (atoms,).
     """
-    if isinstance(potential, Sum):
-        parts = [energy_along(term, edges, direction, species) for term in potential.terms]  # pyright: ignore
-        return torch.stack(parts).sum()
-    if isinstance(potential, Experts):
-        parts = [
-            weight * energy_along(expert, edges, direction, species)  # pyright: ignore
-            for weight, expert in zip(potential.weights, potential.experts, strict=True)
-            if weight != 0.0
-        ]
+    terms = weighted_terms(potential)
+    if terms is not None:
+        parts = [w * energy_along(term, edges, direction, species) for w, term in terms]  # pyright: ignore
         return torch.stack(parts).sum()
     with torch.enable_grad(), fused.of_vectors_alone():
         if isinstance(potential, DimeNet) and fused.applies(potential, edges.vector):

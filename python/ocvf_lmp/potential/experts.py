@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ocvf_lmp.arrays import AtomEnergies, Scalar, Species
 from ocvf_lmp.errors import InputError
+from ocvf_lmp.potential.composite import Sum
 from ocvf_lmp.potential.protocol import Exchange
 from ocvf_lmp.system.edges import Edges
 
@@ -122,6 +123,16 @@ class Experts(nn.Module):
     def energy(self, edges: Edges, species: Species) -> Scalar:
         """Total energy, eV."""
         return torch.sum(self.atom_energies(edges, species))
+
+
+def weighted_terms(potential: object) -> list[tuple[float, nn.Module]] | None:
+    """What a potential is the sum of, with weights that are not zero; None: it is no sum."""
+    if isinstance(potential, Sum):
+        return [(1.0, term) for term in potential.terms]
+    if isinstance(potential, Experts):
+        pairs = zip(potential.weights, potential.experts, strict=True)
+        return [(weight, expert) for weight, expert in pairs if weight != 0.0]
+    return None
 
 
 def experts_of(potential: nn.Module) -> Experts | None:

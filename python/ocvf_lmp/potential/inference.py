@@ -14,11 +14,10 @@ from torch import Tensor, nn
 
 from ocvf_lmp.arrays import AtomEnergies, EdgeIndex, EdgeVectors, Species
 from ocvf_lmp.potential import fused
-from ocvf_lmp.potential.composite import Sum
 from ocvf_lmp.potential.dimenet import DimeNet
-from ocvf_lmp.potential.experts import Experts
-from ocvf_lmp.potential.kernels import Pairs, close_edges, kernel_of
-from ocvf_lmp.potential.layout import by_center
+from ocvf_lmp.potential.experts import weighted_terms
+from ocvf_lmp.potential.kernels import Pairs, kernel_of
+from ocvf_lmp.potential.layout import center_order, reordered
 from ocvf_lmp.potential.protocol import Exchange, Potential
 from ocvf_lmp.potential.readout import reader_of
 from ocvf_lmp.potential.repulsion import Repulsion
@@ -71,11 +70,9 @@ def energies_and_slopes(
         Energies of these atoms, eV, (rows,), float64; slopes, eV/Å, (edges, 3), in the precision of
         the edges.
     """
-    center, order = edges.center, None
+    order = center_order(edges)
     with torch.no_grad():
-        if bool((center[1:] < center[:-1]).any()):
-            order = torch.argsort(center, stable=True)
-        used = edges if order is None else by_center(edges)
+        used = edges if order is None else reordered(edges, order)
         parts = (x.contiguous() for x in (used.center, used.neighbor, used.vector.detach()))
         used = Edges(*parts, reverse=used.reverse)
         asked = _Request(used, species.contiguous(), rows.contiguous(), exchange)
@@ -88,10 +85,9 @@ def energies_and_slopes(
 
 
 def _term(potential: Potential | nn.Module, asked: _Request) -> _Found:
-    if isinstance(potential, Sum):
-        return _total(list(potential.terms), [1.0] * len(potential.terms), asked)
-    if isinstance(potential, Experts):
-        return _total(list(potential.experts), potential.weights, asked)
+    terms = weighted_terms(potential)
+    if terms is not None:
+        return _total(terms, asked)
     if isinstance(potential, DimeNet) and fused.applies(potential, asked.edges.vector):
         return _network(potential, asked)
     if isinstance(potential, Repulsion):
@@ -99,12 +95,10 @@ def _term(potential: Potential | nn.Module, asked: _Request) -> _Found:
     return _by_autograd(potential, asked)
 
 
-def _total(terms: Sequence[nn.Module], weights: Sequence[float], asked: _Request) -> _Found:
+def _total(terms: Sequence[tuple[float, nn.Module]], asked: _Request) -> _Found:
     energies = asked.nothing()
     slopes: Tensor | None = None
-    for term, weight in zip(terms, weights, strict=True):
-        if weight == 0.0:
-            continue
+    for weight, term in terms:
         energy, slope = _term(term, asked)
         energies.add_(energy, alpha=weight)
         if slope is not None:
@@ -134,7 +128,7 @@ def _network(network: DimeNet, asked: _Request) -> _Found:
 def _repulsion(term: Repulsion, asked: _Request) -> _Found:
     """By autograd for the edges that are short enough, if there are any."""
     edges = asked.edges
-    close = close_edges(asked.pairs, edges.vector, term.outer)
+    close = term.close(edges, asked.species)
     if len(close) == 0:
         return asked.nothing(), None
     few = Edges(edges.center[close], edges.neighbor[close], edges.vector[close])

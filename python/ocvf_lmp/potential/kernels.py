@@ -2,11 +2,11 @@
 
 import ctypes
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -69,7 +69,6 @@ def library() -> ctypes.CDLL | None:
     found.ocvf_run.argtypes = [pointer] * 3
     found.ocvf_create_reader.restype = pointer
     found.ocvf_create_reader.argtypes = [ctypes.c_int, pointer, pointer]
-    found.ocvf_destroy_reader.argtypes = [pointer]
     found.ocvf_read.argtypes = [pointer] * 2
     found.ocvf_close.restype = ctypes.c_int64
     found.ocvf_close.argtypes = [pointer, pointer, ctypes.c_int, pointer, ctypes.c_int64, pointer]
@@ -97,28 +96,38 @@ class Pairs:
     species: Tensor
 
 
-class Kernel:
-    """A network's weights, packed for the kernels."""
+class Packed:
+    """Weights that the library holds, and frees with this object.
 
-    def __init__(
-        self, weights: Mapping[str, Tensor], size: Any, n_species: int, single: bool
-    ) -> None:
+    Args:
+        create: the library's function that copies them.
+        arguments: its arguments.
+    """
+
+    def __init__(self, create: str, *arguments: Any) -> None:
         found = library()
         assert found is not None
         self.library = found
-        self.source: list[Tensor] = []
-        sizes = (size.n_features, size.n_angular, size.n_radial, size.l_max)
-        numbers = (ctypes.c_int64 * 6)(*sizes, n_species, size.n_blocks)
-        held = [weights[n].contiguous() if n in weights else None for n in WEIGHTS]
-        addresses = (ctypes.c_void_p * len(held))(*map(address, held))
-        self.trained = [n in weights and n != "traceless" for n in WEIGHTS]
-        self.handle = found.ocvf_create(int(single), numbers, size.cutoff, addresses)
+        self.handle = getattr(found, create)(*arguments)
         if not self.handle:
             raise MemoryError("the weights of the network could not be copied")
 
     def __del__(self) -> None:
         if getattr(self, "handle", None):
             self.library.ocvf_destroy(self.handle)
+
+
+class Kernel(Packed):
+    """A network's weights, packed for the kernels."""
+
+    def __init__(
+        self, weights: Mapping[str, Tensor], size: Any, n_species: int, single: bool
+    ) -> None:
+        sizes = (size.n_features, size.n_angular, size.n_radial, size.l_max)
+        numbers = (ctypes.c_int64 * 6)(*sizes, n_species, size.n_blocks)
+        held = [weights[n].contiguous() if n in weights else None for n in WEIGHTS]
+        self.trained = [n in weights and n != "traceless" for n in WEIGHTS]
+        super().__init__("ocvf_create", int(single), numbers, size.cutoff, addresses(held))
 
     def run(
         self,
@@ -146,12 +155,11 @@ class Kernel:
         filled = _Arrays()
         for name, given in {**arrays, "vector": (vector, direction)}.items():
             value, tangent = given if isinstance(given, tuple) else (given, None)
-            setattr(filled, name, (ctypes.c_void_p * 2)(address(value), address(tangent)))
+            setattr(filled, name, addresses((value, tangent)))
         if of_weights is not None:
             left = iter(of_weights)
-            held = [address(next(left) if trained else None) for trained in self.trained]
-            addresses = (ctypes.c_void_p * len(held))(*held)
-            filled.weights = ctypes.addressof(addresses)
+            places = addresses([next(left) if trained else None for trained in self.trained])
+            filled.weights = ctypes.addressof(places)
         edges = _edges(pairs)
         if not self.library.ocvf_run(self.handle, ctypes.byref(edges), ctypes.byref(filled)):
             raise MemoryError("no memory for the messages of an atom")
@@ -189,7 +197,41 @@ def address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
-_kernels: WeakKeyDictionary[nn.Module, tuple[tuple, Kernel]] = WeakKeyDictionary()
+def addresses(tensors: Sequence[Tensor | None]) -> "ctypes.Array[ctypes.c_void_p]":
+    """The same of several, as the library takes them."""
+    return (ctypes.c_void_p * len(tensors))(*map(address, tensors))
+
+
+Made = TypeVar("Made")
+
+
+class WhileWeightsStand(Generic[Made]):
+    """What is made from a network's weights, one of each network, as long as they stay the same."""
+
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[nn.Module, tuple[tuple, list[Tensor], Made]] = (
+            WeakKeyDictionary()
+        )
+
+    def get(
+        self,
+        network: nn.Module,
+        dtype: torch.dtype,
+        weights: Sequence[Tensor],
+        make: Callable[[], Made],
+    ) -> Made:
+        """The known one, or a new one by `make` if weights or precision are others."""
+        key = (dtype, tuple((w.data_ptr(), w._version) for w in weights))
+        known = self._known.get(network)
+        if known is not None and known[0] == key:
+            return known[2]
+        made = make()
+        # the weights are kept too, lest others come to lie at their addresses
+        self._known[network] = (key, [w.detach() for w in weights], made)
+        return made
+
+
+_kernels: WhileWeightsStand[Kernel] = WhileWeightsStand()
 _places: WeakKeyDictionary[nn.Module, list[tuple[dict[str, Any], str]]] = WeakKeyDictionary()
 """Where the parameters in `WEIGHTS` are: to look for them anew costs 0.1 ms at every step."""
 
@@ -207,26 +249,15 @@ def _entering(network: nn.Module) -> list[Tensor]:
     return [holder[name] for holder, name in _places[network]]
 
 
-def stamp(weights: Sequence[Tensor]) -> tuple[tuple[int, int], ...]:
-    """Equal as long as weights stay what they are.
-
-    Whoever keeps it keeps the weights too, lest others come to lie at their addresses.
-    """
-    return tuple((w.data_ptr(), w._version) for w in weights)
-
-
 def kernel_of(network: nn.Module, dtype: torch.dtype) -> tuple[Kernel, Sequence[Tensor]]:
     """The network's kernel, made anew when its weights have changed; and these weights."""
     entering = _entering(network)
-    key = (dtype, stamp(entering))
-    known = _kernels.get(network)
-    if known is not None and known[0] == key:
-        return known[1], entering
+    return _kernels.get(network, dtype, entering, lambda: _packed(network, dtype)), entering
+
+
+def _packed(network: nn.Module, dtype: torch.dtype) -> Kernel:
     weights = {name: p.detach().to(torch.float64) for name, p in network.named_parameters()}
     matrices = [b.double().flatten() for b in network.spherical.buffers()]  # pyright: ignore
     weights["traceless"] = torch.cat([*matrices, torch.zeros(1, dtype=torch.float64)])
     n_species = len(network.symbols)  # pyright: ignore
-    made = Kernel(weights, network.size, n_species, dtype == torch.float32)
-    made.source = [p.detach() for p in entering]  # whose stamp is in the key
-    _kernels[network] = (key, made)
-    return made, entering
+    return Kernel(weights, network.size, n_species, dtype == torch.float32)

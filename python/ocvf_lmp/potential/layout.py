@@ -63,15 +63,26 @@ def tabulate(edges: Edges, n_atoms: int, cutoff: float, all_atoms: bool) -> Edge
 
 def by_center(edges: Edges) -> Edges:
     """The edges in ascending order of their centres."""
-    center, reverse = edges.center, edges.reverse
+    order = center_order(edges)
+    return edges if order is None else reordered(edges, order)
+
+
+def center_order(edges: Edges) -> Tensor | None:
+    """Indices of the edges in ascending order of their centres; None: they are in it."""
+    center = edges.center
     if not bool((center[1:] < center[:-1]).any()):
-        return edges
-    order = torch.argsort(center, stable=True)
+        return None
+    return torch.argsort(center, stable=True)
+
+
+def reordered(edges: Edges, order: Tensor) -> Edges:
+    """The edges in another order."""
+    reverse = edges.reverse
     if reverse is not None:
         rank = torch.empty_like(order)
         rank[order] = torch.arange(len(order), device=order.device)
         reverse = rank[reverse[order]]
-    return Edges(center[order], edges.neighbor[order], edges.vector[order], reverse)
+    return Edges(edges.center[order], edges.neighbor[order], edges.vector[order], reverse)
 
 
 def _select(edges: Edges, inside: Tensor) -> Edges:

@@ -3,16 +3,11 @@
 import ctypes
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from ocvf_lmp.potential.kernels import address, library, stamp
-
-
-class _Sizes(ctypes.Structure):
-    _fields_ = tuple((name, ctypes.c_int64) for name in ("features", "outputs", "species"))
+from ocvf_lmp.potential.kernels import Packed, WhileWeightsStand, address, addresses
 
 
 class _Readout(ctypes.Structure):
@@ -26,24 +21,15 @@ class _Readout(ctypes.Structure):
     )
 
 
-class Reader:
+class Reader(Packed):
     """A network's output layers, packed for the kernels."""
 
     def __init__(
         self, weights: Sequence[Tensor], sizes: tuple[int, int, int], single: bool
     ) -> None:
-        found = library()
-        assert found is not None
-        self.library = found
         held = [w.detach().to(torch.float64).contiguous() for w in weights]
-        addresses = (ctypes.c_void_p * len(held))(*map(address, held))
-        self.handle = found.ocvf_create_reader(int(single), ctypes.byref(_Sizes(*sizes)), addresses)
-        if not self.handle:
-            raise MemoryError("the weights of the output layers could not be copied")
-
-    def __del__(self) -> None:
-        if getattr(self, "handle", None):
-            self.library.ocvf_destroy_reader(self.handle)
+        numbers = (ctypes.c_int64 * 3)(*sizes)
+        super().__init__("ocvf_create_reader", int(single), numbers, addresses(held))
 
     def read(
         self, rows: Tensor, species: Tensor, sums: Sequence[Tensor], gradients: Sequence[Tensor]
@@ -67,7 +53,7 @@ class Reader:
         return energies
 
 
-_readers: WeakKeyDictionary[nn.Module, tuple[tuple, Reader, list[Tensor]]] = WeakKeyDictionary()
+_readers: WhileWeightsStand[Reader] = WhileWeightsStand()
 
 
 def reader_of(network: nn.Module, dtype: torch.dtype) -> Reader:
@@ -76,12 +62,7 @@ def reader_of(network: nn.Module, dtype: torch.dtype) -> Reader:
     for output in network.outputs:  # pyright: ignore
         weights += [output.hidden.weight, output.hidden.bias, output.final.weight]
     weights += [network.scale, network.shift]  # pyright: ignore
-    key = (dtype, stamp(weights))
-    known = _readers.get(network)
-    if known is not None and known[0] == key:
-        return known[1]
     size: Any = network.size
     sizes = (size.n_features, size.n_blocks + 1, len(network.symbols))  # pyright: ignore
-    made = Reader(weights, sizes, dtype == torch.float32)
-    _readers[network] = (key, made, [w.detach() for w in weights])
-    return made
+    single = dtype == torch.float32
+    return _readers.get(network, dtype, weights, lambda: Reader(weights, sizes, single))

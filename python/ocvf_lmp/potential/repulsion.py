@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from ocvf_lmp.arrays import AtomEnergies, Scalar, Species
+from ocvf_lmp.arrays import AtomEnergies, EdgeIndex, Scalar, Species
+from ocvf_lmp.potential.kernels import Pairs, close_edges
 from ocvf_lmp.potential.protocol import Exchange
 from ocvf_lmp.potential.radial import envelope
 from ocvf_lmp.system.edges import Edges
@@ -49,16 +50,13 @@ class Repulsion(nn.Module):
     ) -> AtomEnergies:
         """Half of each pair's energy on each of its atoms, eV, (atoms,)."""
         del exchange
-        squared = edges.vector.detach().square() @ edges.vector.new_ones(3)  # faster than a sum
-        close = (squared < self.cutoff**2).nonzero().squeeze(1)
-        outer = self.outer[species[edges.center[close]], species[edges.neighbor[close]]]
-        inside = squared[close] < outer**2
-        close, outer = close[inside], outer[inside]
+        close = self.close(edges, species)
         energies = edges.vector.new_zeros(len(species))
         if len(close) == 0:
             return energies + 0.0 * edges.vector.sum()
         center, neighbor = edges.center[close], edges.neighbor[close]
         distance = torch.linalg.vector_norm(edges.vector[close], dim=1)
+        outer = self.outer[species[center], species[neighbor]]
         z1, z2 = self.charge[species[center]], self.charge[species[neighbor]]
         reduced = distance * (z1**0.23 + z2**0.23) / 0.46850
         screening = torch.exp(-reduced[:, None] * self.get_buffer("decays")) @ self.get_buffer(
@@ -66,6 +64,12 @@ class Repulsion(nn.Module):
         )
         pair = COULOMB * z1 * z2 / distance * screening * envelope(distance / outer)
         return energies.index_add(0, center, 0.5 * pair)
+
+    def close(self, edges: Edges, species: Species) -> EdgeIndex:
+        """Which edges are short enough to count."""
+        indices = (edges.center, edges.neighbor, species)
+        pairs = Pairs(*(x.contiguous() for x in indices))
+        return close_edges(pairs, edges.vector.detach().contiguous(), self.outer)
 
     def energy(self, edges: Edges, species: Species) -> Scalar:
         """Total energy, eV."""
