@@ -71,6 +71,20 @@ def test_what_does_not_fit_is_refused(prior, tmp_path):
         read_start(tmp_path / "prior.pt", ours, states)
 
 
+def test_a_shared_correction_does_not_begin_with_experts(prior, tmp_path):
+    experts = Experts([moved(0.01), moved(0.02)], [100.0, 300.0], 30.0)
+    path = written(tmp_path / "gated.pt", prior, experts)
+    states, shared = [state(300.0), state(100.0)], correction()
+    with pytest.raises(
+        InputError, match=r"expected one correction in .* found experts for 100, 300"
+    ):
+        read_start(path, {s.name: shared for s in states}, states)
+    one = moved(0.03)
+    path = written(tmp_path / "one.pt", prior, one)
+    found = read_start(path, {s.name: shared for s in states}, states)
+    assert all(equal(weights, one) for weights in found.weights.values())
+
+
 def test_the_prior_is_measured_before_the_start_is_taken_over(prior, tmp_path):
     start = {"100K": moved(0.05).state_dict()}
 

@@ -40,8 +40,8 @@ def read_start(
         states: of this training.
 
     Raises:
-        InputError: no correction in the file, one of another size, or none for a state's
-            temperature.
+        InputError: no correction in the file, one of another size, none for a state's
+            temperature, or several where all states share one.
         ModelFileError: the file is missing or damaged.
     """
     potential, provenance = load_potential(path)
@@ -50,8 +50,16 @@ def read_start(
             f"expected a corrected potential in {path} to start from (potential.pt of a run"
             f" folder), found a {type(potential).__name__}; name another file"
         )
+    trained = [state for state in states if not state.held_out]
+    ours = {id(corrections[state.name]) for state in trained}
+    if isinstance(potential.correction, Experts) and len(ours) < len(trained):
+        raise InputError(
+            f"expected one correction in {path} for a shared one to start from, found experts for"
+            f" {', '.join(f'{t:g}' for t in potential.correction.anchors)} K; start from a training"
+            " with correction: shared, or set training.correction: separate"
+        )
     found = {}
-    for state in (state for state in states if not state.held_out):
+    for state in trained:
         weights = _expert(potential.correction, state, path).state_dict()
         _compare(weights, corrections[state.name].state_dict(), path)
         found[state.name] = weights
