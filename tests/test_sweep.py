@@ -22,7 +22,7 @@ from ocvf_lmp.potential.blocks import DimeNetSize
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.dimenet import DimeNet
 from ocvf_lmp.potential.repulsion import Repulsion
-from ocvf_lmp.system.sweep_file import iterate_legs, read_header, read_leg
+from ocvf_lmp.system.sweep_file import iterate_legs, read_header, read_leg, write_sweep
 
 LJ = "pair_style lj/cut 7.0\npair_coeff 1 1 0.0104 3.4"
 BIN = Path(sys.executable).parent
@@ -122,6 +122,21 @@ def test_shares_of_a_job_array_make_the_whole(argon):
     assert len(list(iterate_legs(argon / "sweep" / "sweep.h5"))) == 3
     assert main(words(argon, "--part", "2/2")) == 0
     same(argon / "sweep" / "sweep.h5", argon / "whole" / "sweep.h5")
+
+
+def test_a_leg_that_another_job_ends_meanwhile_is_not_left_out(argon, monkeypatch):
+    def written(path, header, legs):
+        write_sweep(path, header, legs)
+        monkeypatch.setattr("ocvf_lmp.commands.sweep.write_sweep", write_sweep)
+        meanwhile.append(main(words(argon, "--part", "2/2")))
+        write_sweep(path, header, legs)  # this one's file replaces the other job's
+
+    meanwhile: list[int] = []
+    monkeypatch.setattr("ocvf_lmp.commands.sweep.write_sweep", written)
+    assert main(words(argon, "--part", "1/2")) == 0
+    assert meanwhile == [0]
+    branches = [leg.branch for leg in iterate_legs(argon / "sweep" / "sweep.h5")]
+    assert branches == ["cooling"] * 3 + ["heating"] * 3
 
 
 def test_another_sweep_does_not_go_into_the_same_folder(argon, capsys):

@@ -109,10 +109,13 @@ def _announce(config: SweepConfig, plan: Sweep, folder: Path) -> None:
 def _collect(plan: Sweep, folder: Path) -> None:
     """One file of all legs that are there, whoever ran them."""
     files = [leg_file(folder, leg) for chain in plan.chains for leg in chain.legs]
-    there = [path for path in files if path.is_file()]
+    there: list[Path] = []
+    # again for legs of other jobs that have ended meanwhile, whose own file this one has replaced
+    while len(found := [path for path in files if path.is_file()]) > len(there):
+        there = found
+        write_sweep(folder / RESULT, plan.header, there)
     if not there:
         return
-    write_sweep(folder / RESULT, plan.header, there)
     left = len(files) - len(there)
     console.print(
         f"wrote {folder / RESULT}: {len(there)} temperatures"
