@@ -16,11 +16,17 @@ from ocvf_lmp.fit.experiment import Experiment
 COUNT = 0.5
 """Share of the frames that have to count after a step, where the plan does not allow for fewer."""
 
-NONLINEAR = 0.3
-"""Largest part of the change of the frames' energies that the slopes do not foresee."""
+LEFT = 0.7
+"""Least part of the frames that should count which have to, at the network's own energies."""
+
+CONFIRMED = 0.5
+"""Least part of the gain that the slopes foresee which the network itself has to confirm."""
+
+SHORTER = 0.7
+"""Factor on a step that it does not confirm."""
 
 TRIALS = 8
-"""How often a step is halved."""
+"""How many lengths of a step are tried."""
 
 
 class GaussNewton:
@@ -32,6 +38,7 @@ class GaussNewton:
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment, self.plan = experiment, experiment.plan
+        self.limit = min(self.plan.min_effective, COUNT)
         if self.plan.estimator != "reweight":
             raise InputError(
                 "expected the estimator reweight for step: gauss-newton, which needs the frames'"
@@ -60,7 +67,7 @@ class GaussNewton:
             self._move(group)
 
     def _move(self, group: Sequence[StateFrames]) -> None:
-        change, gain = best_step(group, min(self.plan.min_effective, COUNT))
+        change, gain = best_step(group, self.limit)
         moved = gain > 0.0 and self._try(group, change)
         for data in group:
             if not moved:
@@ -69,30 +76,37 @@ class GaussNewton:
                 run.ensemble = None  # a second step on the same frames would follow their noise
 
     def _try(self, group: Sequence[StateFrames], change: Tensor) -> bool:
-        """Makes the step, or a part of it along which energies change as their slopes say."""
+        """Makes the step, or a part of it that is worth what its slopes say."""
         module = self.experiment.corrections[group[0].site.point.name]
         parameters = [dict(module.named_parameters())[name] for name in group[0].names]
         start = torch.cat([p.detach().flatten() for p in parameters])
+        before = sum(data.loss_after(data.foreseen(0.0 * change)) for data in group)
         for _ in range(TRIALS):
             _assign(parameters, start + change)
-            if all(self._is_as_foreseen(data, change) for data in group):
+            foreseen = sum(data.loss_after(data.foreseen(change)) for data in group)
+            found = [self._changes(data) for data in group]
+            enough = all(
+                data.effective_after(changes) >= LEFT * self.limit
+                for data, changes in zip(group, found, strict=True)
+            )
+            after = sum(d.loss_after(changes) for d, changes in zip(group, found, strict=True))
+            if enough and before - after >= CONFIRMED * max(before - foreseen, 0.0):
                 return True
-            change = 0.5 * change
+            change = SHORTER * change
         _assign(parameters, start)
         return False
 
-    def _is_as_foreseen(self, data: StateFrames, change: Tensor) -> bool:
-        """Whether a network far from linear would not send its ensemble somewhere else."""
+    def _changes(self, data: StateFrames) -> list[Tensor]:
+        """Of the frames' energies since their slopes were taken, by the network itself, eV."""
         module = self.experiment.corrections[data.site.point.name]
-        for part, slopes, run in zip(data.parts, data.slopes, data.site.runs, strict=True):
+        species, found = data.site.objective.species, []
+        for part, run in zip(data.parts, data.site.runs, strict=True):
             frames = run.ensemble
             assert frames is not None
-            species = data.site.objective.species
-            found = energies_of(module, species, frames.positions, frames.cells) - part.energies  # pyright: ignore
-            foreseen = slopes @ change
-            if not float((found - foreseen).std()) <= NONLINEAR * float(foreseen.std()):
-                return False
-        return True
+            with torch.no_grad():
+                energies = energies_of(module, species, frames.positions, frames.cells)  # pyright: ignore
+            found.append(energies - part.energies)
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         """Nothing is kept between steps."""
