@@ -28,16 +28,21 @@ class Start:
 
 
 def read_start(
-    path: Path, corrections: Mapping[str, nn.Module], states: Sequence[StatePoint]
+    path: Path,
+    corrections: Mapping[str, nn.Module],
+    states: Sequence[StatePoint],
+    temperature: float | None = None,
 ) -> Start:
     """Weights for the correction of every trained state.
 
     Args:
         path: a ``potential.pt`` that a training has written. Of experts behind a gate each state
-            takes that of its temperature; a single correction serves all states. They may have been
-            made for another prior: they are where a training begins, not where it ends.
+            takes that of its temperature, or all of them that of `temperature`; a single correction
+            serves all states. They may have been made for another prior: they are where a training
+            begins, not where it ends.
         corrections: of this training, by the state's name.
         states: of this training.
+        temperature: K, of the one expert in the file that all states begin with.
 
     Raises:
         InputError: no correction in the file, one of another size, none for a state's
@@ -52,15 +57,17 @@ def read_start(
         )
     trained = [state for state in states if not state.held_out]
     ours = {id(corrections[state.name]) for state in trained}
-    if isinstance(potential.correction, Experts) and len(ours) < len(trained):
+    correction = potential.correction
+    if isinstance(correction, Experts) and len(ours) < len(trained) and temperature is None:
         raise InputError(
             f"expected one correction in {path} for a shared one to start from, found experts for"
-            f" {', '.join(f'{t:g}' for t in potential.correction.anchors)} K; start from a training"
-            " with correction: shared, or set training.correction: separate"
+            f" {_anchors(correction)} K; say by training.start_temperature from which of"
+            " them, or set training.correction: separate"
         )
     found = {}
     for state in trained:
-        weights = _expert(potential.correction, state, path).state_dict()
+        wanted = state.params.temperature if temperature is None else temperature
+        weights = _expert(correction, wanted, path).state_dict()
         _compare(weights, corrections[state.name].state_dict(), path)
         found[state.name] = weights
     return Start(found, _made_for(provenance))
@@ -70,17 +77,20 @@ def _made_for(provenance: Mapping[str, Any]) -> str:
     return (provenance.get("prior") or {}).get("sha256", "")
 
 
-def _expert(correction: nn.Module, state: StatePoint, path: Path) -> nn.Module:
+def _expert(correction: nn.Module, temperature: float, path: Path) -> nn.Module:
     if not isinstance(correction, Experts):
         return correction
-    temperature = state.params.temperature
     if temperature not in correction.anchors:
         raise InputError(
             f"expected a correction for {temperature:g} K in {path} to start from, found those for"
-            f" {', '.join(f'{t:g}' for t in correction.anchors)} K; train at these temperatures, or"
-            " start from none"
+            f" {_anchors(correction)} K; train at these temperatures, say by"
+            " training.start_temperature which of them all states begin with, or start from none"
         )
     return correction.experts[correction.anchors.index(temperature)]
+
+
+def _anchors(correction: Experts) -> str:
+    return ", ".join(f"{t:g}" for t in correction.anchors)
 
 
 def _compare(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], path: Path) -> None:

@@ -44,8 +44,8 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     structure = build_structure(config.sample, prior.symbols)
     states = [build_state(config, state, structure) for state in config.states]
     corrections = build_corrections(config, prior.symbols, states)
-    path = config.training.start
-    start = read_start(path, corrections, states) if path else Start({}, "")
+    path, temperature = config.training.start, config.training.start_temperature
+    start = read_start(path, corrections, states, temperature) if path else Start({}, "")
     engine = build_engine(config, prior)
     provenance = {
         "ocvf_lmp": __version__,
@@ -91,7 +91,7 @@ def build_team(config: ExperimentConfig, trainer: Trainer) -> Iterator[Team]:
 
 def _plan(config: ExperimentConfig) -> TrainingPlan:
     options = config.training.model_dump()
-    for name in ("correction", "start"):  # what is trained, not how
+    for name in ("correction", "start", "start_temperature"):  # what is trained, not how
         del options[name]
     return TrainingPlan(**options, seed=config.seed)
 

@@ -161,6 +161,10 @@ class TrainingConfig(Strict):
     start: Path | None = Field(
         None, description="potential.pt of another run, whose corrections this one begins with"
     )
+    start_temperature: Positive | None = Field(
+        None,
+        description="of the one expert in it that all states begin with, K; null: each its own",
+    )
     epochs: Count = Field(30, description="updates of the parameters")
     replicas: Count = Field(1, description="independent runs of each state")
     window: Count = Field(100, description="steps a gradient goes back through")
