@@ -29,7 +29,6 @@ def data(x: torch.Tensor, target: torch.Tensor, scale, weight=1.0):
         torch.zeros(len(x)),
         {"theta": KT * x},
         torch.full((len(x),), 1.0 / len(x), dtype=x.dtype),
-        1.0,
     )
     objective = SimpleNamespace(
         loss=lambda means: (scale * (means["x"] - target)).square().sum(),

@@ -54,12 +54,7 @@ def losses(state, module, x):
     change = module.theta.detach()
     with torch.no_grad():
         own = module.energies(x)
-    still = [torch.zeros(len(x), dtype=torch.float64)]
-    return (
-        state.loss_after(still),
-        state.loss_after(state.foreseen(change)),
-        state.loss_after([own]),
-    )
+    return state.loss, state.foreseen(change).loss, state.after([own]).loss
 
 
 def test_what_is_linear_moves_as_far_as_its_frames_go(step):
@@ -79,7 +74,7 @@ def test_a_step_is_shortened_until_the_network_confirms_it(step, bend):
     assert 0.05 < float(module.theta.detach().norm()) < 0.99 * float(linear.theta.detach().norm())
     before, foreseen, own = losses(state, module, x)
     assert before - own >= CONFIRMED * (before - foreseen) > 0.0
-    assert state.effective_after([module.energies(x).detach()]) >= LEFT * LIMIT
+    assert state.after([module.energies(x).detach()]).parts[0].effective >= LEFT * LIMIT
     assert not stretched
 
 

@@ -19,7 +19,7 @@ def part(n_frames: int) -> Fluctuations:
     generator = torch.Generator().manual_seed(n_frames)
     weights = torch.full((n_frames,), 1.0 / n_frames, dtype=torch.float64)
     values = torch.randn(n_frames, 1, generator=generator, dtype=torch.float64)
-    return Fluctuations({"x": values}, values[:, 0], {"a": values}, weights, 1.0)
+    return Fluctuations({"x": values}, values[:, 0], {"a": values}, weights)
 
 
 def jackknife_works(n_frames: int, replicas: int) -> bool:

@@ -90,24 +90,19 @@ class StateFrames:
         ]
         return replace(self, parts=parts, gradient=torch.stack(found).mean(dim=0))
 
-    def foreseen(self, change: Tensor) -> list[Tensor]:
-        """Changes of every run's energies by their slopes, eV, (frames,)."""
-        return [slopes @ change for slopes in self.slopes]
+    @property
+    def loss(self) -> float:
+        """Of the averages of the frames, times the state's weight."""
+        return self.weight * float(self.site.objective.loss(averages(self.parts)))
 
-    def loss_after(self, changes: Sequence[Tensor]) -> float:
-        """Loss at averages of the frames with the weights that they have after a change."""
-        return self.weight * float(self.site.objective.loss(averages(self._after(changes))))
+    def after(self, changes: Sequence[Tensor]) -> "StateFrames":
+        """The same frames after a change of every run's energies, eV, (frames,)."""
+        pairs = zip(self.parts, changes, strict=True)
+        return replace(self, parts=[moved(part, change, self.kt) for part, change in pairs])
 
-    def effective_after(self, changes: Sequence[Tensor]) -> float:
-        """Share of the frames that then count, in the run with the fewest, of those that do now."""
-        pairs = zip(self._after(changes), self.parts, strict=True)
-        return min(after.effective / share_that_counts(part) for after, part in pairs)
-
-    def _after(self, changes: Sequence[Tensor]) -> list[Fluctuations]:
-        """Of each run after a change of its frames' energies, eV, (frames,)."""
-        return [
-            moved(part, change, self.kt) for part, change in zip(self.parts, changes, strict=True)
-        ]
+    def foreseen(self, change: Tensor) -> "StateFrames":
+        """What the slopes say of the frames after a change of the parameters."""
+        return self.after([slopes @ change for slopes in self.slopes])
 
 
 def best_step(group: Sequence[StateFrames], min_effective: float) -> tuple[Tensor, float]:
@@ -125,14 +120,14 @@ def best_step(group: Sequence[StateFrames], min_effective: float) -> tuple[Tenso
     with torch.no_grad():
         # losses before and after the steps of each damping, on the other half and on their own
         still = torch.zeros_like(group[0].gradient)
-        before = sum(_loss(half, still) for half in halves)
+        before = sum(data.loss for half in halves for data in half)
         others = torch.zeros(len(DAMPINGS), dtype=torch.float64)
         own = torch.zeros_like(others)
         for made, tried in (halves, halves[::-1]):
             for number, step in enumerate(_steps(made)):
                 change = _longest(made, step, min_effective) * step
-                others[number] += _loss(tried, change)
-                own[number] += _loss(made, change)
+                others[number] += foreseen_loss(tried, change)
+                own[number] += foreseen_loss(made, change)
         best = int(others.argmin())
         chosen = _steps(group)[best]
         gain = 1.0 - float(others[best]) / max(before, 1e-300)
@@ -143,9 +138,9 @@ def best_step(group: Sequence[StateFrames], min_effective: float) -> tuple[Tenso
         return signal * _longest(group, chosen, min_effective) * chosen, gain
 
 
-def _loss(group: Sequence[StateFrames], change: Tensor) -> float:
-    """Loss of all states at averages of the frames reweighted to a change."""
-    return sum(data.loss_after(data.foreseen(change)) for data in group)
+def foreseen_loss(group: Sequence[StateFrames], change: Tensor) -> float:
+    """Loss of all states after a change of the parameters, as the slopes foresee it."""
+    return sum(data.foreseen(change).loss for data in group)
 
 
 def _steps(group: Sequence[StateFrames]) -> list[Tensor]:
@@ -225,13 +220,8 @@ def _longest(group: Sequence[StateFrames], step: Tensor, limit: float) -> float:
     """Share of a step, at most 1, after which enough of the frames that count now still do."""
     return longest_step(
         [
-            Move(part, slopes @ step, data.kt, limit * share_that_counts(part))
+            Move(part, slopes @ step, data.kt, limit * part.effective)
             for data in group
             for part, slopes in zip(data.parts, data.slopes, strict=True)
         ]
     )
-
-
-def share_that_counts(part: Fluctuations) -> float:
-    """Share of the frames that count now, at most 1."""
-    return min(1.0, float(1.0 / part.weights.square().sum() / part.n_frames))

@@ -69,11 +69,16 @@ def weights_of(
         temperature: K.
 
     Returns:
-        Weights (frames,) in float64, and Kish's effective sample size 1/Σw² over the number.
+        Weights (frames,) in float64, and `share_that_counts`.
     """
     exponent = -(energies - ensemble.energies).double() / (KB * temperature)
     weights = torch.softmax(exponent, dim=0)
-    return weights, float(1.0 / weights.square().sum() / len(weights))
+    return weights, share_that_counts(weights)
+
+
+def share_that_counts(weights: torch.Tensor) -> float:
+    """Kish's effective sample size 1/Σw² of normalised weights, over the number of frames."""
+    return float(1.0 / weights.square().sum() / len(weights))
 
 
 def ensemble_of(

@@ -9,7 +9,7 @@ import torch
 
 from ocvf_lmp.arrays import Species
 from ocvf_lmp.errors import InputError
-from ocvf_lmp.fit.ensemble import Ensemble, weights_of
+from ocvf_lmp.fit.ensemble import Ensemble, share_that_counts, weights_of
 from ocvf_lmp.md.forcefield import ForceField
 from ocvf_lmp.potential.protocol import Potential
 
@@ -63,7 +63,6 @@ class Fluctuations:
         energies: of the potential with the parameters, eV, (frames,).
         slopes: ∂U/∂θ of the frames by the name of the parameter, (frames, its size).
         weights: normalised, (frames,), float64.
-        effective: share of the frames that count.
         explicit: <∂O/∂θ> of the observables that contain θ themselves, by the names of observable
             and parameter, (components, size).
     """
@@ -72,13 +71,17 @@ class Fluctuations:
     energies: torch.Tensor
     slopes: dict[str, torch.Tensor]
     weights: torch.Tensor
-    effective: float
     explicit: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
 
     @property
     def n_frames(self) -> int:
         """Number of frames."""
         return len(self.weights)
+
+    @property
+    def effective(self) -> float:
+        """Share of the frames that count."""
+        return share_that_counts(self.weights)
 
 
 def fluctuations(
@@ -94,8 +97,8 @@ def fluctuations(
         temperature: K.
     """
     found = energy_slopes(potential, species, ensemble)
-    weights, effective = weights_of(ensemble, found.energies, temperature)
-    return Fluctuations(ensemble.observables, found.energies, found.slopes, weights, effective)
+    weights, _ = weights_of(ensemble, found.energies, temperature)
+    return Fluctuations(ensemble.observables, found.energies, found.slopes, weights)
 
 
 def averages(parts: Sequence[Fluctuations]) -> dict[str, torch.Tensor]:
@@ -143,8 +146,7 @@ def moved(part: Fluctuations, change: torch.Tensor, kt: float) -> Fluctuations:
         kt: eV.
     """
     weights = torch.softmax(part.weights.log() - change / kt, dim=0)
-    effective = float(1.0 / weights.square().sum() / part.n_frames)
-    return replace(part, weights=weights, effective=effective, energies=part.energies + change)
+    return replace(part, weights=weights, energies=part.energies + change)
 
 
 def longest_step(moves: Sequence[Move]) -> float:

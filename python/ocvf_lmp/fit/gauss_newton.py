@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ocvf_lmp.errors import InputError
-from ocvf_lmp.fit.damped import StateFrames, best_step
+from ocvf_lmp.fit.damped import StateFrames, best_step, foreseen_loss
 from ocvf_lmp.fit.descent import Found
 from ocvf_lmp.fit.ensemble import energies_of
 from ocvf_lmp.fit.estimators import Frames
@@ -80,21 +80,25 @@ class GaussNewton:
         module = self.experiment.corrections[group[0].site.point.name]
         parameters = [dict(module.named_parameters())[name] for name in group[0].names]
         start = torch.cat([p.detach().flatten() for p in parameters])
-        before = sum(data.loss_after(data.foreseen(0.0 * change)) for data in group)
+        before = sum(data.loss for data in group)
         for _ in range(TRIALS):
             _assign(parameters, start + change)
-            foreseen = sum(data.loss_after(data.foreseen(change)) for data in group)
-            found = [self._changes(data) for data in group]
-            enough = all(
-                data.effective_after(changes) >= LEFT * self.limit
-                for data, changes in zip(group, found, strict=True)
-            )
-            after = sum(d.loss_after(changes) for d, changes in zip(group, found, strict=True))
-            if enough and before - after >= CONFIRMED * max(before - foreseen, 0.0):
+            found = [data.after(self._changes(data)) for data in group]
+            gain = before - sum(data.loss for data in found)
+            wanted = CONFIRMED * max(before - foreseen_loss(group, change), 0.0)
+            if gain >= wanted and self._enough_count(group, found):
                 return True
             change = SHORTER * change
         _assign(parameters, start)
         return False
+
+    def _enough_count(self, before: Sequence[StateFrames], after: Sequence[StateFrames]) -> bool:
+        """Whether enough of the frames of every run that counted still do."""
+        return all(
+            new.effective >= LEFT * self.limit * old.effective
+            for state, moved in zip(before, after, strict=True)
+            for old, new in zip(state.parts, moved.parts, strict=True)
+        )
 
     def _changes(self, data: StateFrames) -> list[Tensor]:
         """Of the frames' energies since their slopes were taken, by the network itself, eV."""
