@@ -12,6 +12,7 @@ from ocvf_lmp.build.trainer import build_trainer
 from ocvf_lmp.cli import main
 from ocvf_lmp.config.file import dump_config, load_config
 from ocvf_lmp.config.schema import ExperimentConfig
+from ocvf_lmp.errors import InputError
 from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.pair_series import PairSeries
 from ocvf_lmp.potential.weights import load_potential
@@ -59,6 +60,14 @@ def test_a_training_can_be_built_of_every_shipped_configuration(name, quick, tmp
     trainer = build_trainer(with_a_measurement(config), tmp_path / "run")
     assert len(trainer.trained) + len(trainer.held_out) == len(config.states)
     assert (tmp_path / "run" / "config.yaml").is_file()
+
+
+def test_a_temperature_to_start_from_needs_a_file(tmp_path):
+    changes = TINY | {"training": TINY["training"] | {"start_temperature": 100.0}}
+    config = load_config(INPUTS / "bto.yaml", changes=changes)
+    with pytest.raises(InputError, match=r"expected a file to start from .* \(100 K\), found none"):
+        build_trainer(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", NAMES)

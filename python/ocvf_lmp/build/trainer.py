@@ -1,11 +1,12 @@
 """A whole training from a configuration."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ocvf_lmp import __version__
 from ocvf_lmp.build.corrections import build_corrections
@@ -19,7 +20,7 @@ from ocvf_lmp.errors import InputError
 from ocvf_lmp.files import write_text_atomically
 from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.logbook import Logbook
-from ocvf_lmp.fit.plan import TrainingPlan
+from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.team import Alone, Processes, Team
 from ocvf_lmp.fit.train import Trainer
 
@@ -44,15 +45,14 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     structure = build_structure(config.sample, prior.symbols)
     states = [build_state(config, state, structure) for state in config.states]
     corrections = build_corrections(config, prior.symbols, states)
-    path, temperature = config.training.start, config.training.start_temperature
-    start = read_start(path, corrections, states, temperature) if path else Start({}, "")
+    start = _start(config, corrections, states)
     engine = build_engine(config, prior)
     provenance = {
         "ocvf_lmp": __version__,
         "torch": torch.__version__,
         "configuration": config.for_the_record(),
         "prior": prior.provenance,
-        "start": {"made_for_prior": start.prior} if path else None,
+        "start": {"made_for_prior": start.prior} if config.training.start else None,
         "temperatures": [s.params.temperature for s in states if not s.held_out],
         "synthetic_targets": any(
             getattr(t.target, "synthetic", False) for s in states for t in s.targets
@@ -66,6 +66,21 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     if writes:
         _claim_folder(config, folder)
     return Trainer(experiment)
+
+
+def _start(
+    config: ExperimentConfig, corrections: Mapping[str, nn.Module], states: Sequence[StatePoint]
+) -> Start:
+    path, temperature = config.training.start, config.training.start_temperature
+    if path:
+        return read_start(path, corrections, states, temperature)
+    if temperature:
+        raise InputError(
+            "expected a file to start from beside training.start_temperature"
+            f" ({temperature:g} K), found none; name one by training.start or --start, or leave"
+            " the temperature away"
+        )
+    return Start({}, "")
 
 
 def thread_count(config: ExperimentConfig) -> int:
