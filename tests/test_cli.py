@@ -130,8 +130,20 @@ def test_more_epochs_are_no_other_configuration(tmp_path, root):
         _claim_folder(config, folder)
         assert f"epochs: {epochs}\n" in (folder / "config.yaml").read_text()
     other = load_config(path, changes={"training": {"epochs": 6, "window": 11}})
-    with pytest.raises(InputError, match="same configuration"):
+    with pytest.raises(InputError, match=r"same configuration .* \(differing in training.window\)"):
         _claim_folder(other, folder)
+
+
+def test_a_run_of_an_older_version_goes_on(tmp_path, root):
+    """Its file does not have the entries that were added since, whose defaults change nothing."""
+    config, folder = load_config(changed(tmp_path, root)), tmp_path / "run"
+    folder.mkdir()
+    _claim_folder(config, folder)
+    path = folder / "config.yaml"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line for line in lines if "start_temperature" not in line))
+    _claim_folder(config, folder)
+    assert "start_temperature" in path.read_text()
 
 
 def test_export_without_a_run(tmp_path, monkeypatch, capsys):

@@ -3,10 +3,11 @@
 import pytest
 import torch
 from ase import Atoms
+from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
 from ocvf_lmp.seeding import stream
-from ocvf_lmp.system.stack import stack_frames
+from ocvf_lmp.system.stack import _candidates, stack_frames
 
 CUTOFF, N_ATOMS, N_FRAMES = 4.0, 17, 5
 TILTED = torch.tensor([[9.0, 0.0, 0.0], [2.5, 9.5, 0.0], [-2.0, 3.0, 10.0]], dtype=torch.float64)
@@ -54,6 +55,33 @@ def test_reverse_edges_are_opposite_also_in_a_part(cell):
         assert torch.equal(edges.vector[edges.reverse], -edges.vector)
         assert int(edges.center.max()) < s.n_frames * N_ATOMS
     assert torch.equal(part.species, SPECIES.repeat(2))
+
+
+@pytest.mark.parametrize("amplitude", [0.02, 0.3])
+def test_of_a_vibrating_crystal_few_pairs_are_looked_at_and_none_is_missed(amplitude):
+    """Strained, drifting, wrapped into the cell; every edge is there, in the same order."""
+    generator, n_frames = stream(5, "crystal"), 6
+    crystal = bulk("Ar", "fcc", a=5.2, cubic=True).repeat(4)
+    noise = [
+        torch.randn(n_frames, *shape, generator=generator).double() for shape in ((256, 3), (3, 3))
+    ]
+    cells = torch.tensor(crystal.cell.array) @ (torch.eye(3, dtype=torch.float64) + 0.01 * noise[1])
+    drift = 0.07 * torch.arange(n_frames, dtype=torch.float64)[:, None, None]
+    fractions = torch.tensor(crystal.get_scaled_positions()) + drift
+    fractions = fractions + (amplitude * noise[0]) @ torch.linalg.inv(cells)
+    positions = (fractions - fractions.floor()) @ cells
+    i, _ = _candidates(fractions - fractions.floor(), cells, CUTOFF)
+    all_pairs = 256 * 255 // 2
+    assert len(i) < all_pairs / 10 if amplitude < 0.1 else len(i) <= all_pairs
+    edges = stack_frames(positions, cells, torch.zeros(256, dtype=torch.long), CUTOFF).edges
+    for k in range(n_frames):
+        atoms = Atoms("Ar256", positions[k].numpy(), cell=cells[k].numpy(), pbc=True)
+        expected = neighbor_list("ij", atoms, CUTOFF)
+        mine = edges.center // 256 == k
+        found = zip(*(x[mine] - 256 * k for x in (edges.center, edges.neighbor)), strict=True)
+        assert sorted((int(a), int(b)) for a, b in found) == sorted(
+            zip(*map(list, expected), strict=True)
+        )
 
 
 def test_pieces_cover_all_frames_and_keep_to_their_size():

@@ -14,7 +14,7 @@ from ocvf_lmp.build.engine import build_engine
 from ocvf_lmp.build.prior import build_prior
 from ocvf_lmp.build.start import Start, read_start
 from ocvf_lmp.build.states import build_state, build_structure
-from ocvf_lmp.config.file import dump_config
+from ocvf_lmp.config.file import differing_entries, dump_config, load_config
 from ocvf_lmp.config.schema import ExperimentConfig
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.files import write_text_atomically
@@ -116,15 +116,21 @@ def _claim_folder(config: ExperimentConfig, folder: Path) -> None:
 
     The number of epochs may be another one: that is how a training goes on.
     """
-    path, text = folder / "config.yaml", dump_config(config)
-    if path.is_file() and _without_epochs(path.read_text()) != _without_epochs(text):
+    path = folder / "config.yaml"
+    if path.is_file() and (how := _how_it_differs(path, config)):
         raise InputError(
             f"expected the run folder {folder} to be new or of the same configuration (the number"
-            f" of epochs aside), found another one in {path}; name a new folder with --run, or"
-            " start anew with --fresh"
+            f" of epochs aside), found another one in {path} ({how}); name a new folder with"
+            " --run, or start anew with --fresh"
         )
-    write_text_atomically(path, text)
+    write_text_atomically(path, dump_config(config))
 
 
-def _without_epochs(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.lstrip().startswith("epochs:")]
+def _how_it_differs(path: Path, config: ExperimentConfig) -> str:
+    """In words; empty if it is the same, entries that the file's version did not know aside."""
+    try:
+        there = load_config(path)
+    except InputError:
+        return "not one of this version"
+    differ = sorted(differing_entries(there, config) - {"training.epochs"})
+    return f"differing in {', '.join(differ[:3])}{' and more' * (len(differ) > 3)}" * bool(differ)

@@ -1,5 +1,6 @@
 """Reads and writes configurations."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,23 @@ def load_config(
 def dump_config(config: Strict) -> str:
     """The resolved configuration as YAML."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def differing_entries(one: Strict, other: Strict) -> set[str]:
+    """Names of the entries that two configurations do not share, those of sections with dots."""
+    first, second = (dict(_entries(config.model_dump(mode="json"))) for config in (one, other))
+    both = first.keys() & second.keys()
+    return (first.keys() ^ second.keys()) | {name for name in both if first[name] != second[name]}
+
+
+def _entries(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    match content:
+        case dict() | list() if content:
+            inner = content.items() if isinstance(content, dict) else enumerate(content)
+            for key, value in inner:
+                yield from _entries(value, f"{name}.{key}".lstrip("."))
+        case _:
+            yield name, content
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -106,8 +106,8 @@ def _nearest_images(
     rounding finds it, whatever the shape of the cell.
     """
     n_frames, n_atoms = positions.shape[:2]
-    i, j = torch.triu_indices(n_atoms, n_atoms, 1)
     fractional = positions @ torch.linalg.inv(cells)
+    i, j = _candidates(fractional, cells, cutoff)
     step = max(_DISTANCES // max(len(i), 1), 1)
     frames, pairs, vectors = [], [], []
     for first in range(0, n_frames, step):
@@ -127,6 +127,34 @@ def _nearest_images(
         torch.arange(2 * len(frame)) ^ 1,
     )
     return edges, 2 * torch.bincount(frame, minlength=n_frames)
+
+
+def _candidates(
+    fractional: Float[torch.Tensor, "frames atoms 3"],
+    cells: Float[torch.Tensor, "frames 3 3"],
+    cutoff: float,
+) -> tuple[Int[torch.Tensor, " pairs"], Int[torch.Tensor, " pairs"]]:
+    """Pairs i < j that can come within the cutoff in any of the frames.
+
+    About their mean, atoms of a crystal move little, beside a homogeneous strain. With
+    displacements of at most u beyond it, and a strain that shortens no length by more than a factor
+    s, a pair that is within the cutoff in a frame is within (cutoff + 2 u)/s in the mean.
+    """
+    moved = fractional - fractional[0]
+    moved = moved - moved.round()  # atoms may have been wrapped into the cell
+    mean, cell = fractional[0] + moved.mean(dim=0), cells.mean(dim=0)
+    apart = (moved - moved.mean(dim=0)) @ cells
+    apart = apart - apart.mean(dim=1, keepdim=True)  # all together they bring nobody closer
+    u = float(torch.linalg.vector_norm(apart, dim=2).max())
+    shortest = float(torch.linalg.svdvals(torch.linalg.solve(cell, cells)).min())
+    reach = (cutoff + 2.0 * u) / shortest
+    i, j = torch.triu_indices(len(mean), len(mean), 1)
+    if 2.0 * reach > float(heights(cell).min()):
+        return i, j
+    vectors = mean[j] - mean[i]
+    vectors = (vectors - vectors.round()) @ cell
+    near = vectors.square().sum(dim=1) < reach**2
+    return i[near], j[near]
 
 
 def _all_images(
