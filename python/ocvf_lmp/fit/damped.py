@@ -13,8 +13,10 @@ minimum of
 Gauss and Newton's, damped in the natural metric of ensembles (Amari 1998) instead of the
 parameters'. How much damping the frames need, they are asked: the step from one half of the time is
 tried on the other half, whose averages after it are known by reweighting, and the μ with the best
-losses is taken. A step that follows the noise of its frames fails on the others; the step is
-shortened to the share of its gain that the others confirm, and until enough frames count.
+losses comes first. A step that follows the noise of its frames fails on the others; each step is
+shortened to the share of its gain that the others confirm, and until enough frames count. How far
+the slopes hold, only the network itself can say (`fit.gauss_newton`); where they do not, a stronger
+damping does not only shorten the step, but turns it to where little change does much.
 
 There are more parameters than frames, so all is done in the space of the frames' energies.
 """
@@ -30,8 +32,8 @@ from ocvf_lmp.fit.reweight import coefficients, loss_and_slopes
 from ocvf_lmp.fit.site import Site
 from ocvf_lmp.units import KB
 
-DAMPINGS = tuple(10.0**k for k in (1, 0, -1, -2, -3, -4, -5))
-"""μ, in units of the largest curvature of the loss along a change of one nat."""
+DAMPINGS = tuple(10.0 ** (0.5 * k) for k in range(2, -11, -1))
+"""μ, in units of the largest curvature of the loss along a change of one nat; strongest first."""
 
 WEAKEST = 1e-3
 """Directions that move the frames' energies less than this share of the strongest are left out."""
@@ -105,21 +107,21 @@ class StateFrames:
         return self.after([slopes @ change for slopes in self.slopes])
 
 
-def best_step(group: Sequence[StateFrames], min_effective: float) -> tuple[Tensor, float]:
-    """Change of a correction's parameters, and what it is worth.
+def good_steps(group: Sequence[StateFrames], min_effective: float) -> list[Tensor]:
+    """Changes of a correction's parameters that its frames vouch for.
 
     Args:
         group: the states that the correction serves.
         min_effective: share of every run's frames that have to count after the step.
 
     Returns:
-        The change of all parameters, one after another, zero if no damping is good for the halves;
-        and the share of the loss that it takes away according to them.
+        Changes of all parameters, one after another: first the best of all dampings on the halves,
+        then those of stronger damping, which are shorter, as long as they gain anything there;
+        empty if no damping does.
     """
     halves = [[data.half(odd) for data in group] for odd in (0, 1)]
     with torch.no_grad():
         # losses before and after the steps of each damping, on the other half and on their own
-        still = torch.zeros_like(group[0].gradient)
         before = sum(data.loss for half in halves for data in half)
         others = torch.zeros(len(DAMPINGS), dtype=torch.float64)
         own = torch.zeros_like(others)
@@ -128,14 +130,14 @@ def best_step(group: Sequence[StateFrames], min_effective: float) -> tuple[Tenso
                 change = _longest(made, step, min_effective) * step
                 others[number] += foreseen_loss(tried, change)
                 own[number] += foreseen_loss(made, change)
-        best = int(others.argmin())
-        chosen = _steps(group)[best]
-        gain = 1.0 - float(others[best]) / max(before, 1e-300)
-        if not gain > 0.0:
-            return still, 0.0
         # what the steps gain on their own half alone is noise, and so is that part of the step
-        signal = min(1.0, (before - float(others[best])) / max(before - float(own[best]), 1e-300))
-        return signal * _longest(group, chosen, min_effective) * chosen, gain
+        signal = ((before - others) / (before - own).clamp(min=1e-300)).clamp(max=1.0)
+        best, whole = int(others.argmin()), _steps(group)
+        return [
+            float(signal[k]) * _longest(group, whole[k], min_effective) * whole[k]
+            for k in range(best, -1, -1)
+            if others[k] < before
+        ]
 
 
 def foreseen_loss(group: Sequence[StateFrames], change: Tensor) -> float:

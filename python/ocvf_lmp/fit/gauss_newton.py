@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ocvf_lmp.errors import InputError
-from ocvf_lmp.fit.damped import StateFrames, best_step, foreseen_loss
+from ocvf_lmp.fit.damped import StateFrames, foreseen_loss, good_steps
 from ocvf_lmp.fit.descent import Found
 from ocvf_lmp.fit.ensemble import energies_of
 from ocvf_lmp.fit.estimators import Frames
@@ -22,11 +22,8 @@ LEFT = 0.7
 CONFIRMED = 0.5
 """Least part of the gain that the slopes foresee which the network itself has to confirm."""
 
-SHORTER = 0.7
-"""Factor on a step that it does not confirm."""
-
-TRIALS = 8
-"""How many lengths of a step are tried."""
+SHORTER = (0.5, 0.25, 0.125)
+"""Parts of the most damped step that are tried where it does not confirm any."""
 
 
 class GaussNewton:
@@ -67,30 +64,35 @@ class GaussNewton:
             self._move(group)
 
     def _move(self, group: Sequence[StateFrames]) -> None:
-        change, gain = best_step(group, self.limit)
-        moved = gain > 0.0 and self._try(group, change)
+        moved = self._try(group, good_steps(group, self.limit))
         for data in group:
             if not moved:
                 data.site.sample_longer()
             for run in data.site.runs:
                 run.ensemble = None  # a second step on the same frames would follow their noise
 
-    def _try(self, group: Sequence[StateFrames], change: Tensor) -> bool:
-        """Makes the step, or a part of it that is worth what its slopes say."""
+    def _try(self, group: Sequence[StateFrames], changes: Sequence[Tensor]) -> bool:
+        """Makes the step, or the part of the last, that the network says is worth most.
+
+        Steps are worth what slopes say of them, or nearly, from some damping on; the search ends
+        where even more damping gives less.
+        """
         module = self.experiment.corrections[group[0].site.point.name]
         parameters = [dict(module.named_parameters())[name] for name in group[0].names]
         start = torch.cat([p.detach().flatten() for p in parameters])
         before = sum(data.loss for data in group)
-        for _ in range(TRIALS):
+        best, most = start, 0.0
+        for change in [*changes, *(part * changes[-1] for part in SHORTER if changes)]:
             _assign(parameters, start + change)
             found = [data.after(self._changes(data)) for data in group]
             gain = before - sum(data.loss for data in found)
             wanted = CONFIRMED * max(before - foreseen_loss(group, change), 0.0)
-            if gain >= wanted and self._enough_count(group, found):
-                return True
-            change = SHORTER * change
-        _assign(parameters, start)
-        return False
+            if gain >= max(wanted, most) and self._enough_count(group, found):
+                best, most = start + change, gain
+            elif best is not start:
+                break
+        _assign(parameters, best)
+        return best is not start
 
     def _enough_count(self, before: Sequence[StateFrames], after: Sequence[StateFrames]) -> bool:
         """Whether enough of the frames of every run that counted still do."""
