@@ -8,6 +8,7 @@ from test_damped import KT, data, gaussian
 from torch import nn
 
 from ocvf_lmp.fit.gauss_newton import CONFIRMED, LEFT, GaussNewton
+from ocvf_lmp.fit.site import Run
 
 LIMIT = 0.3
 TARGET = torch.tensor([0.8, 0.0, 0.0], dtype=torch.float64)
@@ -36,13 +37,14 @@ def step(monkeypatch):
         stretched = []
         group = [data(x, TARGET, torch.ones(3, dtype=torch.float64))]
         site = group[0].site
-        site.runs = [SimpleNamespace(ensemble=SimpleNamespace(positions=x, cells=None))]  # pyright: ignore
+        site.runs = [Run(1, None, 1, ensemble=SimpleNamespace(positions=x, cells=None))]  # pyright: ignore
         site.objective.species = None  # pyright: ignore
         site.sample_longer = lambda: stretched.append(True)  # pyright: ignore
         plan = SimpleNamespace(estimator="reweight", min_effective=LIMIT)
         corrections = {"300K": module}
         GaussNewton(SimpleNamespace(plan=plan, corrections=corrections))._move(group)  # pyright: ignore
         assert site.runs[0].ensemble is None
+        assert len(site.runs[0].earlier) == 1
         return group[0], stretched
 
     monkeypatch.setattr("ocvf_lmp.fit.gauss_newton.energies_of", energies_of)

@@ -14,6 +14,7 @@ from ocvf_lmp.fit.estimate import GradientEstimate
 from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.logbook import Logbook, forget_run
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
+from ocvf_lmp.fit.site import EARLIER
 from ocvf_lmp.fit.train import Trainer
 from ocvf_lmp.md.adjoint import adjoint_gradient
 from ocvf_lmp.md.horizon import Horizon
@@ -77,11 +78,12 @@ def test_the_gradient_step_lowers_the_loss_of_the_same_window(prior, tmp_path):
 
 
 REWEIGHT = replace(PLAN, estimator="reweight", sampling=32, sample_every=2, relaxation=4)
+GAUSS_NEWTON = replace(REWEIGHT, step="gauss-newton", min_effective=0.3)
 
 
 @pytest.mark.parametrize(
     ("killed_after", "plan"),
-    [(1, PLAN), (2, PLAN), (4, PLAN), (8, PLAN), (3, REWEIGHT), (4, REWEIGHT)],
+    [(1, PLAN), (2, PLAN), (4, PLAN), (8, PLAN), (3, REWEIGHT), (4, REWEIGHT), (5, GAUSS_NEWTON)],
 )
 def test_a_killed_run_resumes_to_the_same_parameters(
     prior, tmp_path, killed_after, plan, monkeypatch
@@ -197,6 +199,16 @@ def test_reweighting_samples_again_only_where_too_few_frames_count(prior, tmp_pa
     trainer(prior, tmp_path / "moving", plan=moving).run()
     lines = metrics(tmp_path / "moving")
     assert [line["window_ps"] > 0 for line in lines] == [True, True]
+
+
+def test_gauss_newton_looks_at_earlier_samples_too(prior, tmp_path):
+    found = trainer(prior, tmp_path, plan=GAUSS_NEWTON)
+    found.run()
+    lines = metrics(tmp_path)
+    assert all(line["window_ps"] > 0 for line in lines)  # every epoch samples
+    assert lines[0]["effective"] == pytest.approx(1.0)
+    assert all(1.1 < line["effective"] < 3.0 for line in lines[1:])
+    assert len(found.sites[0].runs[0].earlier) == EARLIER
 
 
 def test_two_states_share_one_correction(prior, tmp_path):

@@ -15,10 +15,10 @@ from typing import Protocol
 
 import torch
 
-from ocvf_lmp.fit.ensemble import energies_of, sample, weights_of
+from ocvf_lmp.fit.ensemble import Ensemble, energies_of, sample, weights_of
 from ocvf_lmp.fit.estimate import GradientEstimate
 from ocvf_lmp.fit.experiment import Experiment
-from ocvf_lmp.fit.fluctuations import Fluctuations, averages, fluctuations
+from ocvf_lmp.fit.fluctuations import Fluctuations, averages, fluctuations, together
 from ocvf_lmp.fit.plan import TrainingPlan
 from ocvf_lmp.fit.progress import Progress
 from ocvf_lmp.fit.reweight import pooled_gradient
@@ -30,6 +30,9 @@ from ocvf_lmp.md.engine import Frame
 from ocvf_lmp.md.horizon import Horizon
 from ocvf_lmp.md.lyapunov import Lyapunov, largest_exponent
 from ocvf_lmp.seeding import normal, stream
+
+WORTH_IT = 0.2
+"""Share of the frames of an earlier sample that have to count, else it is forgotten."""
 
 
 class Share(Protocol):
@@ -211,9 +214,8 @@ def by_fluctuations(
                 run.ensemble = without_part(correction, species, run.ensemble)
         run.steps += sampled
     assert run.ensemble is not None
-    found = fluctuations(correction, species, run.ensemble, params.temperature)  # pyright: ignore
-    if site.objective.with_pressure:
-        found = with_part(correction, species, run.ensemble, found)
+    run.earlier = [sample for sample in run.earlier if _share(site, sample) >= WORTH_IT]
+    found = together([_found(site, frames) for frames in (run.ensemble, *run.earlier)])
     return Frames(found, sampled * params.timestep, time.perf_counter() - start)
 
 
@@ -222,9 +224,23 @@ def _still_good(site: Site, run: Run, plan: TrainingPlan) -> bool:
     frames = run.ensemble
     if frames is None or frames.n_frames < round(plan.sampling * site.stretch) // plan.sample_every:
         return False
+    return _share(site, frames) >= plan.min_effective
+
+
+def _share(site: Site, frames: Ensemble) -> float:
+    """Share of frames that count at the site's parameters."""
     correction, species = site.model.correction, site.objective.species
     energies = energies_of(correction, species, frames.positions, frames.cells)  # pyright: ignore
-    return weights_of(frames, energies, site.point.params.temperature)[1] >= plan.min_effective
+    return weights_of(frames, energies, site.point.params.temperature)[1]
+
+
+def _found(site: Site, frames: Ensemble) -> Fluctuations:
+    """What frames say at the site's parameters."""
+    correction, species = site.model.correction, site.objective.species
+    found = fluctuations(correction, species, frames, site.point.params.temperature)  # pyright: ignore
+    if site.objective.with_pressure:
+        found = with_part(correction, species, frames, found)
+    return found
 
 
 ESTIMATORS = {"adjoint": by_adjoint, "reweight": by_fluctuations}

@@ -65,6 +65,8 @@ class Fluctuations:
         weights: normalised, (frames,), float64.
         explicit: <∂O/∂θ> of the observables that contain θ themselves, by the names of observable
             and parameter, (components, size).
+        fresh: share of the frames that were sampled for this, at these parameters or near them;
+            others are left from earlier ones (`together`).
     """
 
     observables: dict[str, torch.Tensor]
@@ -72,6 +74,7 @@ class Fluctuations:
     slopes: dict[str, torch.Tensor]
     weights: torch.Tensor
     explicit: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
+    fresh: float = 1.0
 
     @property
     def n_frames(self) -> int:
@@ -82,6 +85,11 @@ class Fluctuations:
     def effective(self) -> float:
         """Share of the frames that count."""
         return share_that_counts(self.weights)
+
+    @property
+    def supply(self) -> float:
+        """Number of frames that count for each that is fresh; more than 1 with earlier ones."""
+        return self.effective / self.fresh
 
 
 def fluctuations(
@@ -99,6 +107,32 @@ def fluctuations(
     found = energy_slopes(potential, species, ensemble)
     weights, _ = weights_of(ensemble, found.energies, temperature)
     return Fluctuations(ensemble.observables, found.energies, found.slopes, weights)
+
+
+def together(samples: Sequence[Fluctuations]) -> Fluctuations:
+    """Samples of one ensemble, the fresh one first, as a single one.
+
+    Each counts as its number of frames that count: where samples are independent, and weights and
+    observables are not, so the average has the least variance.
+    """
+    if len(samples) == 1:
+        return samples[0]
+    numbers = torch.tensor([s.effective * s.n_frames for s in samples], dtype=torch.float64)
+    shares = (numbers / numbers.sum()).tolist()
+
+    def mean(name: str, parameter: str) -> torch.Tensor:
+        each = (k * s.explicit[name][parameter] for k, s in zip(shares, samples, strict=True))
+        return torch.stack(list(each)).sum(dim=0)
+
+    first = samples[0]
+    return Fluctuations(
+        {k: torch.cat([s.observables[k] for s in samples]) for k in first.observables},
+        torch.cat([s.energies for s in samples]),
+        {k: torch.cat([s.slopes[k] for s in samples]) for k in first.slopes},
+        torch.cat([k * s.weights for k, s in zip(shares, samples, strict=True)]),
+        {name: {k: mean(name, k) for k in rows} for name, rows in first.explicit.items()},
+        first.n_frames / sum(s.n_frames for s in samples),
+    )
 
 
 def averages(parts: Sequence[Fluctuations]) -> dict[str, torch.Tensor]:

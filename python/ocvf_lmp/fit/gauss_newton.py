@@ -69,7 +69,7 @@ class GaussNewton:
             if not moved:
                 data.site.sample_longer()
             for run in data.site.runs:
-                run.ensemble = None  # a second step on the same frames would follow their noise
+                run.set_aside()  # a second step on the same frames alone would follow their noise
 
     def _try(self, group: Sequence[StateFrames], changes: Sequence[Tensor]) -> bool:
         """Makes the step, or the part of the last, that the network says is worth most.
@@ -107,11 +107,10 @@ class GaussNewton:
         module = self.experiment.corrections[data.site.point.name]
         species, found = data.site.objective.species, []
         for part, run in zip(data.parts, data.site.runs, strict=True):
-            frames = run.ensemble
-            assert frames is not None
+            samples = [frames for frames in (run.ensemble, *run.earlier) if frames is not None]
             with torch.no_grad():
-                energies = energies_of(module, species, frames.positions, frames.cells)  # pyright: ignore
-            found.append(energies - part.energies)
+                each = [energies_of(module, species, s.positions, s.cells) for s in samples]  # pyright: ignore
+            found.append(torch.cat(each) - part.energies)
         return found
 
     def as_dict(self) -> dict[str, Any]:

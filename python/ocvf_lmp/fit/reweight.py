@@ -87,7 +87,7 @@ def pooled_gradient(
     errors = {
         name: _jackknife(torch.stack([g[name] for g in leave_out]), factor) for name in gradients
     }
-    effective = min(part.effective for part in parts)
+    effective = min(part.supply for part in parts)
     refusal = ""
     if effective < min_effective:
         refusal = f"only {100 * effective:.0f} % of a run's frames count at these parameters"

@@ -22,6 +22,9 @@ from ocvf_lmp.seeding import normal, stream
 STRETCH, MOST = 1.5, 6.0
 """Factor on the length of a run whose gradient was noise, and the largest one in all."""
 
+EARLIER = 2
+"""How many earlier samples of a run are kept."""
+
 SCALE_WINDOWS = 3
 """Number of windows whose mean gradient norm sets the scale of a state."""
 
@@ -37,6 +40,7 @@ class Run:
         stage: new, equilibrated, training, relaxed, done.
         steps: run so far.
         ensemble: frames that gradients by fluctuations are made of, if there are some.
+        earlier: frames from earlier parameters that may still count, the newest sample first.
         measured: what its last measurement gave, until it is pooled with the other runs'.
         lyapunov: how fast neighbouring trajectories part, once it has been measured.
     """
@@ -47,6 +51,7 @@ class Run:
     stage: str = "new"
     steps: int = 0
     ensemble: Ensemble | None = None
+    earlier: list[Ensemble] = field(default_factory=list)
     measured: Measurement | None = None
     lyapunov: Lyapunov | None = None
 
@@ -59,6 +64,12 @@ class Run:
         shorter = max(plan.min_window, min(usable, self.window - plan.sample_every))
         self.window = max(shorter // plan.sample_every, 1) * plan.sample_every
 
+    def set_aside(self) -> None:
+        """Makes the next gradient sample anew, and look at the present frames as well."""
+        if self.ensemble is not None:
+            self.earlier = [self.ensemble, *self.earlier][:EARLIER]
+        self.ensemble = None
+
     def as_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         return {
@@ -67,6 +78,7 @@ class Run:
             "stage": self.stage,
             "steps": self.steps,
             "ensemble": None if self.ensemble is None else self.ensemble.as_dict(),
+            "earlier": [sample.as_dict() for sample in self.earlier],
             "measured": None if self.measured is None else self.measured.as_dict(),
             "lyapunov": None if self.lyapunov is None else asdict(self.lyapunov),
         }
@@ -76,6 +88,7 @@ class Run:
         self.state = NptState(**saved["state"])
         self.window, self.stage, self.steps = saved["window"], saved["stage"], saved["steps"]
         self.ensemble = Ensemble(**saved["ensemble"]) if saved["ensemble"] else None
+        self.earlier = [Ensemble(**sample) for sample in saved.get("earlier", ())]
         self.measured = Measurement(**saved["measured"]) if saved["measured"] else None
         self.lyapunov = Lyapunov(**saved["lyapunov"]) if saved["lyapunov"] else None
 
