@@ -71,6 +71,18 @@ def test_what_does_not_fit_is_refused(prior, tmp_path):
         read_start(tmp_path / "prior.pt", ours, states)
 
 
+def test_a_state_begins_with_the_expert_that_is_chosen_for_it(prior, tmp_path):
+    experts = Experts([moved(0.01), moved(0.02)], [100.0, 300.0], 30.0)
+    path = written(tmp_path / "gated.pt", prior, experts)
+    states = [state(100.0), state(300.0)]
+    ours = {s.name: correction() for s in states}
+    found = read_start(path, ours, states, {"300K": 100.0})
+    assert all(equal(weights, experts.experts[0]) for weights in found.weights.values())
+    shared = correction()
+    with pytest.raises(InputError, match=r"expected one correction in .* found experts"):
+        read_start(path, {s.name: shared for s in states}, states, {"300K": 100.0})
+
+
 def test_a_shared_correction_begins_with_the_expert_that_is_named(prior, tmp_path):
     experts = Experts([moved(0.01), moved(0.02)], [100.0, 300.0], 30.0)
     path = written(tmp_path / "gated.pt", prior, experts)
@@ -79,11 +91,13 @@ def test_a_shared_correction_begins_with_the_expert_that_is_named(prior, tmp_pat
         InputError, match=r"expected one correction in .* found experts for 100, 300"
     ):
         read_start(path, {s.name: shared for s in states}, states)
-    found = read_start(path, {s.name: shared for s in states}, states, 100.0)
+    found = read_start(
+        path, {s.name: shared for s in states}, states, {s.name: 100.0 for s in states}
+    )
     assert found.weights.keys() == {"100K", "300K"}
     assert all(equal(weights, experts.experts[0]) for weights in found.weights.values())
     with pytest.raises(InputError, match=r"for 200 K .* found those for 100, 300 K"):
-        read_start(path, {s.name: shared for s in states}, states, 200.0)
+        read_start(path, {s.name: shared for s in states}, states, {s.name: 200.0 for s in states})
     one = moved(0.03)
     path = written(tmp_path / "one.pt", prior, one)
     found = read_start(path, {s.name: shared for s in states}, states)

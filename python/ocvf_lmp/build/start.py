@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
@@ -31,18 +32,19 @@ def read_start(
     path: Path,
     corrections: Mapping[str, nn.Module],
     states: Sequence[StatePoint],
-    temperature: float | None = None,
+    chosen: Mapping[str, float] = MappingProxyType({}),
 ) -> Start:
     """Weights for the correction of every trained state.
 
     Args:
         path: a ``potential.pt`` that a training has written. Of experts behind a gate each state
-            takes that of its temperature, or all of them that of `temperature`; a single correction
+            takes that of its temperature, or of the one that is chosen for it; a single correction
             serves all states. They may have been made for another prior: they are where a training
             begins, not where it ends.
         corrections: of this training, by the state's name.
         states: of this training.
-        temperature: K, of the one expert in the file that all states begin with.
+        chosen: temperatures of experts in the file, K, by the name of the state that begins with
+            them.
 
     Raises:
         InputError: no correction in the file, one of another size, none for a state's
@@ -58,7 +60,9 @@ def read_start(
     trained = [state for state in states if not state.held_out]
     ours = {id(corrections[state.name]) for state in trained}
     correction = potential.correction
-    if isinstance(correction, Experts) and len(ours) < len(trained) and temperature is None:
+    wanted = {state.name: chosen.get(state.name, state.params.temperature) for state in trained}
+    one = len(chosen.keys() & wanted.keys()) == len(trained) and len(set(wanted.values())) == 1
+    if isinstance(correction, Experts) and len(ours) < len(trained) and not one:
         raise InputError(
             f"expected one correction in {path} for a shared one to start from, found experts for"
             f" {_anchors(correction)} K; say by training.start_temperature from which of"
@@ -66,8 +70,7 @@ def read_start(
         )
     found = {}
     for state in trained:
-        wanted = state.params.temperature if temperature is None else temperature
-        weights = _expert(correction, wanted, path).state_dict()
+        weights = _expert(correction, wanted[state.name], path).state_dict()
         _compare(weights, corrections[state.name].state_dict(), path)
         found[state.name] = weights
     return Start(found, _made_for(provenance))
@@ -84,7 +87,8 @@ def _expert(correction: nn.Module, temperature: float, path: Path) -> nn.Module:
         raise InputError(
             f"expected a correction for {temperature:g} K in {path} to start from, found those for"
             f" {_anchors(correction)} K; train at these temperatures, say by"
-            " training.start_temperature which of them all states begin with, or start from none"
+            " start_temperature which of them a state begins with (in `training`: all), or start"
+            " from none"
         )
     return correction.experts[correction.anchors.index(temperature)]
 

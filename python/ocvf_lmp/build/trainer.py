@@ -71,14 +71,17 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
 def _start(
     config: ExperimentConfig, corrections: Mapping[str, nn.Module], states: Sequence[StatePoint]
 ) -> Start:
-    path, temperature = config.training.start, config.training.start_temperature
-    if path:
-        return read_start(path, corrections, states, temperature)
-    if temperature:
+    pairs = zip(config.states, states, strict=True)
+    of_all = config.training.start_temperature
+    wanted = {point.name: of_all or state.start_temperature for state, point in pairs}
+    chosen = {name: temperature for name, temperature in wanted.items() if temperature}
+    if config.training.start:
+        return read_start(config.training.start, corrections, states, chosen)
+    if chosen:
         raise InputError(
-            "expected a file to start from beside training.start_temperature"
-            f" ({temperature:g} K), found none; name one by training.start or --start, or leave"
-            " the temperature away"
+            "expected a file to start from beside start_temperature"
+            f" ({next(iter(chosen.values())):g} K), found none; name one by training.start or"
+            " --start, or leave the temperature away"
         )
     return Start({}, "")
 

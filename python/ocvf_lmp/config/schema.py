@@ -139,6 +139,10 @@ class StateConfig(Strict):
     pressure: float = Field(1.0, description="outside, bar")
     weight: Positive = Field(1.0, description="factor on the state's loss")
     held_out: bool = Field(False, description="never trained on; watched, to stop in time")
+    start_temperature: Positive | None = Field(
+        None,
+        description="of the expert in `training.start` that it begins with, K; null: its own",
+    )
     targets: Annotated[
         list[PdfTargetConfig | LatticeTargetConfig | StressTargetConfig],
         Field(min_length=1, description="each a PDF, lattice parameters or a pressure tensor"),
@@ -163,7 +167,7 @@ class TrainingConfig(Strict):
     )
     start_temperature: Positive | None = Field(
         None,
-        description="of the one expert in it that all states begin with, K; null: each its own",
+        description="of the one expert in it that all states begin with, K; null: as states say",
     )
     epochs: Count = Field(30, description="updates of the parameters")
     replicas: Count = Field(1, description="independent runs of each state")
