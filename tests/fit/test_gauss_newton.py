@@ -30,6 +30,7 @@ class Bent(nn.Module):
 def step(monkeypatch):
     """Makes one step of a module, and gives the state's frames."""
 
+    @torch.no_grad()
     def energies_of(module, species, positions, cells):
         return module.energies(positions)
 

@@ -61,7 +61,7 @@ def read_start(
     ours = {id(corrections[state.name]) for state in trained}
     correction = potential.correction
     wanted = {state.name: chosen.get(state.name, state.params.temperature) for state in trained}
-    one = len(chosen.keys() & wanted.keys()) == len(trained) and len(set(wanted.values())) == 1
+    one = wanted.keys() <= chosen.keys() and len(set(wanted.values())) == 1
     if isinstance(correction, Experts) and len(ours) < len(trained) and not one:
         raise InputError(
             f"expected one correction in {path} for a shared one to start from, found experts for"

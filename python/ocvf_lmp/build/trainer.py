@@ -136,4 +136,6 @@ def _how_it_differs(path: Path, config: ExperimentConfig) -> str:
     except InputError:
         return "not one of this version"
     differ = sorted(differing_entries(there, config) - {"training.epochs"})
-    return f"differing in {', '.join(differ[:3])}{' and more' * (len(differ) > 3)}" * bool(differ)
+    if not differ:
+        return ""
+    return f"differing in {', '.join(differ[:3])}" + (" and more" if len(differ) > 3 else "")

@@ -214,8 +214,10 @@ def by_fluctuations(
                 run.ensemble = without_part(correction, species, run.ensemble)
         run.steps += sampled
     assert run.ensemble is not None
-    run.earlier = [sample for sample in run.earlier if _share(site, sample) >= WORTH_IT]
-    found = together([_found(site, frames) for frames in (run.ensemble, *run.earlier)])
+    newest, *earlier = ((frames, _found(site, frames)) for frames in run.samples)
+    kept = [(frames, found) for frames, found in earlier if found.effective >= WORTH_IT]
+    run.earlier = [frames for frames, _ in kept]
+    found = together([found for _, found in (newest, *kept)])
     return Frames(found, sampled * params.timestep, time.perf_counter() - start)
 
 
@@ -224,14 +226,9 @@ def _still_good(site: Site, run: Run, plan: TrainingPlan) -> bool:
     frames = run.ensemble
     if frames is None or frames.n_frames < round(plan.sampling * site.stretch) // plan.sample_every:
         return False
-    return _share(site, frames) >= plan.min_effective
-
-
-def _share(site: Site, frames: Ensemble) -> float:
-    """Share of frames that count at the site's parameters."""
     correction, species = site.model.correction, site.objective.species
     energies = energies_of(correction, species, frames.positions, frames.cells)  # pyright: ignore
-    return weights_of(frames, energies, site.point.params.temperature)[1]
+    return weights_of(frames, energies, site.point.params.temperature)[1] >= plan.min_effective
 
 
 def _found(site: Site, frames: Ensemble) -> Fluctuations:

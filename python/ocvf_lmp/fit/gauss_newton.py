@@ -82,7 +82,8 @@ class GaussNewton:
         start = torch.cat([p.detach().flatten() for p in parameters])
         before = sum(data.loss for data in group)
         best, most = start, 0.0
-        for change in [*changes, *(part * changes[-1] for part in SHORTER if changes)]:
+        shorter = [part * change for change in changes[-1:] for part in SHORTER]
+        for change in [*changes, *shorter]:
             _assign(parameters, start + change)
             found = [data.after(self._changes(data)) for data in group]
             gain = before - sum(data.loss for data in found)
@@ -107,9 +108,7 @@ class GaussNewton:
         module = self.experiment.corrections[data.site.point.name]
         species, found = data.site.objective.species, []
         for part, run in zip(data.parts, data.site.runs, strict=True):
-            samples = [frames for frames in (run.ensemble, *run.earlier) if frames is not None]
-            with torch.no_grad():
-                each = [energies_of(module, species, s.positions, s.cells) for s in samples]  # pyright: ignore
+            each = [energies_of(module, species, s.positions, s.cells) for s in run.samples]  # pyright: ignore
             found.append(torch.cat(each) - part.energies)
         return found
 

@@ -64,11 +64,14 @@ class Run:
         shorter = max(plan.min_window, min(usable, self.window - plan.sample_every))
         self.window = max(shorter // plan.sample_every, 1) * plan.sample_every
 
+    @property
+    def samples(self) -> list[Ensemble]:
+        """All frames at hand, those of the newest sample first."""
+        return ([] if self.ensemble is None else [self.ensemble]) + self.earlier
+
     def set_aside(self) -> None:
         """Makes the next gradient sample anew, and look at the present frames as well."""
-        if self.ensemble is not None:
-            self.earlier = [self.ensemble, *self.earlier][:EARLIER]
-        self.ensemble = None
+        self.earlier, self.ensemble = self.samples[:EARLIER], None
 
     def as_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""

@@ -94,10 +94,24 @@ def needs_rebuild(neighbors: NeighborList, positions: Positions, cell: Cell) -> 
     positions, cell = positions.detach(), cell.detach()
     deformation = torch.linalg.solve(neighbors.cell, cell)
     moved = positions - neighbors.positions @ deformation
-    moved = moved - moved.mean(dim=0)
-    largest = float(torch.linalg.vector_norm(moved, dim=1).max())
-    shrink = float(torch.linalg.svdvals(deformation)[-1])
+    largest, shrink = largest_motion(moved, deformation)
     return shrink * (neighbors.cutoff + neighbors.skin) - 2.0 * largest < neighbors.cutoff
+
+
+def largest_motion(moved: torch.Tensor, deformation: torch.Tensor) -> tuple[float, float]:
+    """Bounds u and s on a motion: a pair at r in the reference is now no closer than s r - 2 u.
+
+    Args:
+        moved: displacements beyond the homogeneous deformation, Å, (..., atoms, 3).
+        deformation: by which cells became what they are, (..., 3, 3).
+
+    Returns:
+        The largest displacement, Å, less that of all atoms together, which brings nobody closer;
+        and the factor by which the deformation shortens lengths most.
+    """
+    moved = moved - moved.mean(dim=-2, keepdim=True)
+    largest = float(torch.linalg.vector_norm(moved, dim=-1).max())
+    return largest, float(torch.linalg.svdvals(deformation)[..., -1].min())
 
 
 def _reverse_edges(center: EdgeIndex, neighbor: EdgeIndex, shift: torch.Tensor) -> EdgeIndex:

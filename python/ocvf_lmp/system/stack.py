@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from ocvf_lmp.arrays import Species
 from ocvf_lmp.system.cell import heights
 from ocvf_lmp.system.edges import Edges
-from ocvf_lmp.system.neighbors import build_neighbors, edges_from
+from ocvf_lmp.system.neighbors import build_neighbors, edges_from, largest_motion
 
 _DISTANCES = 1 << 19
 """Distances that are looked at in one piece."""
@@ -136,18 +136,15 @@ def _candidates(
 ) -> tuple[Int[torch.Tensor, " pairs"], Int[torch.Tensor, " pairs"]]:
     """Pairs i < j that can come within the cutoff in any of the frames.
 
-    About their mean, atoms of a crystal move little, beside a homogeneous strain. With
-    displacements of at most u beyond it, and a strain that shortens no length by more than a factor
-    s, a pair that is within the cutoff in a frame is within (cutoff + 2 u)/s in the mean.
+    About their mean, atoms of a crystal move little, beside a homogeneous strain: a pair that is
+    within the cutoff in a frame is not much further apart in the mean (`largest_motion`).
     """
     moved = fractional - fractional[0]
     moved = moved - moved.round()  # atoms may have been wrapped into the cell
     mean, cell = fractional[0] + moved.mean(dim=0), cells.mean(dim=0)
-    apart = (moved - moved.mean(dim=0)) @ cells
-    apart = apart - apart.mean(dim=1, keepdim=True)  # all together they bring nobody closer
-    u = float(torch.linalg.vector_norm(apart, dim=2).max())
-    shortest = float(torch.linalg.svdvals(torch.linalg.solve(cell, cells)).min())
-    reach = (cutoff + 2.0 * u) / shortest
+    beyond = (moved - moved.mean(dim=0)) @ cells
+    largest, shrink = largest_motion(beyond, torch.linalg.solve(cell, cells))
+    reach = (cutoff + 2.0 * largest) / shrink
     i, j = torch.triu_indices(len(mean), len(mean), 1)
     if 2.0 * reach > float(heights(cell).min()):
         return i, j
