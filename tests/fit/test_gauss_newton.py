@@ -1,13 +1,11 @@
 """Steps of networks that are not linear in their parameters."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from test_damped import KT, data, gaussian
 from torch import nn
 
-from ocvf_lmp.fit.gauss_newton import CONFIRMED, LEFT, GaussNewton
+from ocvf_lmp.fit.gauss_newton import CONFIRMED, LEFT, Search
 from ocvf_lmp.fit.site import Run
 
 LIMIT = 0.3
@@ -26,30 +24,19 @@ class Bent(nn.Module):
         return KT * x @ (self.theta - self.bend * self.theta.abs() * self.theta)
 
 
-@pytest.fixture
-def step(monkeypatch):
+def step(module, x):
     """Makes one step of a module, and gives the state's frames."""
-
-    @torch.no_grad()
-    def energies_of(module, species, positions, cells):
-        return module.energies(positions)
-
-    def made(module, x):
-        stretched = []
-        group = [data(x, TARGET, torch.ones(3, dtype=torch.float64))]
-        site = group[0].site
-        site.runs = [Run(1, None, 1, ensemble=SimpleNamespace(positions=x, cells=None))]  # pyright: ignore
-        site.objective.species = None  # pyright: ignore
-        site.sample_longer = lambda: stretched.append(True)  # pyright: ignore
-        plan = SimpleNamespace(estimator="reweight", min_effective=LIMIT)
-        corrections = {"300K": module}
-        GaussNewton(SimpleNamespace(plan=plan, corrections=corrections))._move(group)  # pyright: ignore
-        assert site.runs[0].ensemble is None
-        assert len(site.runs[0].earlier) == 1
-        return group[0], stretched
-
-    monkeypatch.setattr("ocvf_lmp.fit.gauss_newton.energies_of", energies_of)
-    return made
+    stretched = []
+    state = data(x, TARGET, torch.ones(3, dtype=torch.float64))
+    state.site.runs = [Run(1, None, 1, ensemble=object())]  # pyright: ignore
+    state.site.sample_longer = lambda: stretched.append(True)  # pyright: ignore
+    search = Search(module, [state], LIMIT)
+    while search.go_on():
+        search.judge({("300K", 1): module.energies(x).detach()})
+    search.end()
+    assert state.site.runs[0].ensemble is None
+    assert len(state.site.runs[0].earlier) == 1
+    return state, stretched
 
 
 def losses(state, module, x):
@@ -60,7 +47,7 @@ def losses(state, module, x):
     return state.loss, state.foreseen(change).loss, state.after([own]).loss
 
 
-def test_what_is_linear_moves_as_far_as_its_frames_go(step):
+def test_what_is_linear_moves_as_far_as_its_frames_go():
     module, x = Bent(0.0), gaussian(2000, 6)
     state, stretched = step(module, x)
     before, foreseen, own = losses(state, module, x)
@@ -70,7 +57,7 @@ def test_what_is_linear_moves_as_far_as_its_frames_go(step):
 
 
 @pytest.mark.parametrize("bend", [1.2, 3.0])
-def test_a_step_is_shortened_until_the_network_confirms_it(step, bend):
+def test_a_step_is_shortened_until_the_network_confirms_it(bend):
     linear, module, x = Bent(0.0), Bent(bend), gaussian(2000, 6)
     step(linear, x)
     state, stretched = step(module, x)
@@ -81,7 +68,7 @@ def test_a_step_is_shortened_until_the_network_confirms_it(step, bend):
     assert not stretched
 
 
-def test_a_network_that_does_the_opposite_does_not_move(step):
+def test_a_network_that_does_the_opposite_does_not_move():
     module, x = Bent(0.0), gaussian(2000, 6)
     module.energies = lambda x: -KT * x @ module.theta  # pyright: ignore
     _, stretched = step(module, x)

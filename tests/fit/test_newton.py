@@ -145,6 +145,11 @@ def test_a_step_goes_no_further_than_the_frames_can_tell(tmp_path):
     assert PLAN.min_effective <= moved.effective < 1.0
 
 
+def nobody(job, tasks):
+    """Does what Newton's steps never ask for."""
+    raise AssertionError(job)
+
+
 def test_frames_are_used_once_and_solutions_within_reach_averaged(tmp_path):
     """What one set of frames has told is told; further sets lower the noise."""
     _, blank = site(pdf(), tmp_path)
@@ -166,7 +171,7 @@ def test_frames_are_used_once_and_solutions_within_reach_averaged(tmp_path):
     share = Frames(again, 1.0, 0.0)
     estimate = share.pooled([share], found, replace(PLAN, min_signal=1e9))
     assert not estimate.refusal  # of noise alone: that is what a solution looks like
-    newton.step(1, [(found, estimate, [share])])
+    newton.step(1, [(found, estimate, [share])], nobody)
     assert found.runs[0].ensemble is None
     assert not torch.allclose(first, second, rtol=1e-3)
     assert torch.allclose(module.coefficients.detach(), 0.5 * (first + second), rtol=1e-10)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from training import PLAN, metrics, parameters_of, state, trainer
+from training import GAUSS_NEWTON, PLAN, metrics, parameters_of, state, trainer
 
 from ocvf_lmp.errors import SimulationError, TrainingError
 from ocvf_lmp.fit.logbook import Logbook
@@ -18,10 +18,11 @@ def processes(found: Trainer) -> Processes:
     return Processes(2, 1, found.experiment)
 
 
-def test_two_processes_give_what_one_gives_bit_for_bit(prior, tmp_path):
+@pytest.mark.parametrize(("plan", "shared"), [(PLAN, True), (GAUSS_NEWTON, False)])
+def test_two_processes_give_what_one_gives_bit_for_bit(prior, tmp_path, plan, shared):
     runs = []
     for name in ("alone", "together"):
-        found = trainer(prior, tmp_path / name, [state(100.0), state(300.0)])
+        found = trainer(prior, tmp_path / name, [state(100.0), state(300.0)], plan, shared)
         if name == "alone":
             found.run()
         else:
@@ -30,6 +31,7 @@ def test_two_processes_give_what_one_gives_bit_for_bit(prior, tmp_path):
         scores = json.loads((tmp_path / name / "evaluation.json").read_text())
         runs.append((parameters_of(found), metrics(tmp_path / name), scores))
     assert torch.equal(runs[0][0], runs[1][0])
+    assert len({tuple(half.tolist()) for half in runs[0][0].chunk(2)}) == 2
     assert runs[0][1:] == runs[1][1:]
 
 

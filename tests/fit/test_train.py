@@ -6,7 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from training import PLAN, correction, metrics, parameters_of, state, trainer
+from training import (
+    GAUSS_NEWTON,
+    PLAN,
+    REWEIGHT,
+    correction,
+    metrics,
+    parameters_of,
+    state,
+    trainer,
+)
 
 from ocvf_lmp.errors import InputError, OcvfError, SimulationError, TrainingError
 from ocvf_lmp.fit import estimators
@@ -73,12 +82,8 @@ def test_the_gradient_step_lowers_the_loss_of_the_same_window(prior, tmp_path):
     before = window()
     slopes = {k.removeprefix(Corrected.CORRECTION): v for k, v in before.gradients.items()}
     estimate = GradientEstimate(before.loss, slopes, {}, before.observables, 0.0)
-    found.optimiser.step(0, [(site, estimate, [])])
+    found.optimiser.step(0, [(site, estimate, [])], found._each)
     assert window().loss < before.loss
-
-
-REWEIGHT = replace(PLAN, estimator="reweight", sampling=32, sample_every=2, relaxation=4)
-GAUSS_NEWTON = replace(REWEIGHT, step="gauss-newton", min_effective=0.3)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A training on one cell of BaTiO3, for tests."""
 
 import json
+from dataclasses import replace
 
 import torch
 
@@ -21,6 +22,8 @@ PLAN = TrainingPlan(
     estimator="adjoint", epochs=3, window=20, min_window=10, sample_every=5, equilibration=10,
     evaluation=20, evaluate_every=4, learning_rate=0.05, anchor_every=10, horizon=0,
 )  # fmt: skip
+REWEIGHT = replace(PLAN, estimator="reweight", sampling=32, sample_every=2, relaxation=4)
+GAUSS_NEWTON = replace(REWEIGHT, step="gauss-newton", min_effective=0.3)
 
 
 def state(temperature=100.0, lattice=4.06) -> StatePoint:
@@ -47,11 +50,11 @@ def correction() -> DimeNet:
     return network
 
 
-def trainer(prior, folder, states=None, plan=PLAN) -> Trainer:
+def trainer(prior, folder, states=None, plan=PLAN, shared=True) -> Trainer:
     states = states or [state()]
-    shared = correction()
-    corrections = {s.name: shared for s in states}
-    logbook = Logbook(folder, {}, shared=True)
+    one = correction()
+    corrections = {s.name: one if shared else correction() for s in states}
+    logbook = Logbook(folder, {}, shared=shared)
     return Trainer(Experiment(prior, corrections, states, plan, logbook))
 
 
@@ -62,5 +65,5 @@ def metrics(folder) -> list[dict]:
 
 
 def parameters_of(found: Trainer) -> torch.Tensor:
-    module = next(iter(found.experiment.corrections.values()))
-    return torch.cat([p.detach().flatten() for p in module.parameters()])
+    modules = {id(m): m for m in found.experiment.corrections.values()}.values()
+    return torch.cat([p.detach().flatten() for m in modules for p in m.parameters()])

@@ -11,6 +11,7 @@ from ocvf_lmp.fit.estimate import GradientEstimate
 from ocvf_lmp.fit.estimators import Share
 from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.site import Site
+from ocvf_lmp.fit.team import Each
 
 Found = tuple[Site, GradientEstimate, Sequence[Share]]
 """A state, its gradient, and the shares that it is made of."""
@@ -23,8 +24,14 @@ class Optimiser(Protocol):
         """Length of the step of an epoch (counted from 0)."""
         ...
 
-    def step(self, epoch: int, found: Sequence[Found]) -> None:
-        """Makes the step from all gradients that can be trusted."""
+    def step(self, epoch: int, found: Sequence[Found], each: Each) -> None:
+        """Makes the step from all gradients that can be trusted.
+
+        Args:
+            epoch: its number, from 0.
+            found: the gradients.
+            each: has done what a step wants to know of its runs.
+        """
         ...
 
     def as_dict(self) -> dict[str, Any]:
@@ -57,8 +64,9 @@ class Descent:
         phase = math.pi * epoch / max(self.plan.epochs, 1)
         return self.plan.learning_rate * (0.1 + 0.45 * (1.0 + math.cos(phase)))
 
-    def step(self, epoch: int, found: Sequence[Found]) -> None:
+    def step(self, epoch: int, found: Sequence[Found], each: Each) -> None:
         """See `Optimiser`."""
+        del each
         for group in self._torch.param_groups:
             group["lr"] = self.rate(epoch)
         self._torch.zero_grad()

@@ -1,6 +1,6 @@
 """Optimiser that makes the damped steps of `fit.damped`, and sees that they do what they should."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,9 +9,10 @@ from torch import Tensor
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.damped import StateFrames, foreseen_loss, good_steps
 from ocvf_lmp.fit.descent import Found
-from ocvf_lmp.fit.ensemble import energies_of
 from ocvf_lmp.fit.estimators import Frames
 from ocvf_lmp.fit.experiment import Experiment
+from ocvf_lmp.fit.team import Each
+from ocvf_lmp.fit.work import Energies
 
 COUNT = 0.5
 """Share of the frames that have to count after a step, where the plan does not allow for fewer."""
@@ -47,7 +48,7 @@ class GaussNewton:
         del epoch
         return 1.0
 
-    def step(self, epoch: int, found: Sequence[Found]) -> None:
+    def step(self, epoch: int, found: Sequence[Found], each: Each) -> None:
         """See `Optimiser`."""
         del epoch
         groups: dict[int, list[StateFrames]] = {}
@@ -60,57 +61,20 @@ class GaussNewton:
             data = StateFrames(site, parts, slopes, flat, names)
             module = self.experiment.corrections[site.point.name]
             groups.setdefault(id(module), []).append(data)
-        for group in groups.values():
-            self._move(group)
-
-    def _move(self, group: Sequence[StateFrames]) -> None:
-        moved = self._try(group, good_steps(group, self.limit))
-        for data in group:
-            if not moved:
-                data.site.sample_longer()
-            for run in data.site.runs:
-                run.set_aside()  # a second step on the same frames alone would follow their noise
-
-    def _try(self, group: Sequence[StateFrames], changes: Sequence[Tensor]) -> bool:
-        """Makes the step, or the part of the last, that the network says is worth most.
-
-        Steps are worth what slopes say of them, or nearly, from some damping on; the search ends
-        where even more damping gives less.
-        """
-        module = self.experiment.corrections[group[0].site.point.name]
-        parameters = [dict(module.named_parameters())[name] for name in group[0].names]
-        start = torch.cat([p.detach().flatten() for p in parameters])
-        before = sum(data.loss for data in group)
-        best, most = start, 0.0
-        shorter = [part * change for change in changes[-1:] for part in SHORTER]
-        for change in [*changes, *shorter]:
-            _assign(parameters, start + change)
-            found = [data.after(self._changes(data)) for data in group]
-            gain = before - sum(data.loss for data in found)
-            wanted = CONFIRMED * max(before - foreseen_loss(group, change), 0.0)
-            if gain >= max(wanted, most) and self._enough_count(group, found):
-                best, most = start + change, gain
-            elif best is not start:
-                break
-        _assign(parameters, best)
-        return best is not start
-
-    def _enough_count(self, before: Sequence[StateFrames], after: Sequence[StateFrames]) -> bool:
-        """Whether enough of the frames of every run that counted still do."""
-        return all(
-            new.effective >= LEFT * self.limit * old.effective
-            for state, moved in zip(before, after, strict=True)
-            for old, new in zip(state.parts, moved.parts, strict=True)
-        )
-
-    def _changes(self, data: StateFrames) -> list[Tensor]:
-        """Of the frames' energies since their slopes were taken, by the network itself, eV."""
-        module = self.experiment.corrections[data.site.point.name]
-        species, found = data.site.objective.species, []
-        for part, run in zip(data.parts, data.site.runs, strict=True):
-            each = [energies_of(module, species, s.positions, s.cells) for s in run.samples]  # pyright: ignore
-            found.append(torch.cat(each) - part.energies)
-        return found
+        searches = [
+            Search(self.experiment.corrections[group[0].site.point.name], group, self.limit)
+            for group in groups.values()
+        ]
+        while going := [search for search in searches if search.go_on()]:
+            tasks = [(data.site, run) for s in going for data in s.group for run in data.site.runs]
+            energies = {
+                (site.point.name, run.number): outcome.energies
+                for (site, run), outcome in each(Energies(), tasks)
+            }
+            for search in going:
+                search.judge(energies)
+        for search in searches:
+            search.end()
 
     def as_dict(self) -> dict[str, Any]:
         """Nothing is kept between steps."""
@@ -120,8 +84,73 @@ class GaussNewton:
         """See `Optimiser`."""
 
 
-def _assign(parameters: Sequence[torch.nn.Parameter], values: Tensor) -> None:
-    with torch.no_grad():
-        sizes = [p.numel() for p in parameters]
-        for parameter, own in zip(parameters, values.split(sizes), strict=True):
-            parameter.copy_(own.view_as(parameter))
+class Search:
+    """The step of one correction, or the part of the last, that the network says is worth most.
+
+    Steps are worth what slopes say of them, or nearly, from some damping on; the search ends where
+    even more damping gives less.
+
+    Args:
+        module: the correction.
+        group: the states that it serves.
+        limit: share of the frames that have to count after the step.
+    """
+
+    def __init__(self, module: torch.nn.Module, group: Sequence[StateFrames], limit: float) -> None:
+        self.group, self.limit = group, limit
+        self._parameters = [dict(module.named_parameters())[name] for name in group[0].names]
+        self._start = torch.cat([p.detach().flatten() for p in self._parameters])
+        self._loss = sum(data.loss for data in group)
+        changes = good_steps(group, limit)
+        self._changes = [*changes, *(part * change for change in changes[-1:] for part in SHORTER)]
+        self._best, self._most = self._start, 0.0
+
+    def go_on(self) -> bool:
+        """Makes the next step to be tried, if there is one."""
+        if self._changes:
+            self._assign(self._start + self._changes[0])
+        return bool(self._changes)
+
+    def judge(self, energies: Mapping[tuple[str, int], Tensor | None]) -> None:
+        """Tells what came of it: energies of the frames of each run, by state and number, eV."""
+        change = self._changes.pop(0)
+        found = [data.after(_changes(data, energies)) for data in self.group]
+        gain = self._loss - sum(data.loss for data in found)
+        wanted = CONFIRMED * max(self._loss - foreseen_loss(self.group, change), 0.0)
+        if gain >= max(wanted, self._most) and self._enough_count(found):
+            self._best, self._most = self._start + change, gain
+        elif self._best is not self._start:
+            self._changes = []
+
+    def end(self) -> None:
+        """Makes the best step; where none was confirmed, the next samples are longer."""
+        self._assign(self._best)
+        for data in self.group:
+            if self._best is self._start:
+                data.site.sample_longer()
+            for run in data.site.runs:
+                run.set_aside()  # a second step on the same frames alone would follow their noise
+
+    def _assign(self, values: Tensor) -> None:
+        with torch.no_grad():
+            sizes = [p.numel() for p in self._parameters]
+            for parameter, own in zip(self._parameters, values.split(sizes), strict=True):
+                parameter.copy_(own.view_as(parameter))
+
+    def _enough_count(self, after: Sequence[StateFrames]) -> bool:
+        """Whether enough of the frames of every run that counted still do."""
+        return all(
+            new.effective >= LEFT * self.limit * old.effective
+            for state, moved in zip(self.group, after, strict=True)
+            for old, new in zip(state.parts, moved.parts, strict=True)
+        )
+
+
+def _changes(data: StateFrames, energies: Mapping[tuple[str, int], Tensor | None]) -> list[Tensor]:
+    """Of the energies of a state's frames since their slopes were taken, eV."""
+    found = []
+    for part, run in zip(data.parts, data.site.runs, strict=True):
+        now = energies[data.site.point.name, run.number]
+        assert now is not None
+        found.append(now - part.energies)
+    return found

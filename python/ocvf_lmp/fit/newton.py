@@ -31,6 +31,7 @@ from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.fluctuations import Fluctuations, Move, averages, longest_step, moved
 from ocvf_lmp.fit.site import Site
 from ocvf_lmp.fit.targets import PdfTarget
+from ocvf_lmp.fit.team import Each
 from ocvf_lmp.observables.pdf import envelope
 from ocvf_lmp.potential.pair_series import PairSeries
 from ocvf_lmp.units import KB
@@ -68,9 +69,9 @@ class Newton:
         del epoch
         return 1.0
 
-    def step(self, epoch: int, found: Sequence[Found]) -> None:
+    def step(self, epoch: int, found: Sequence[Found], each: Each) -> None:
         """See `Optimiser`."""
-        del epoch
+        del epoch, each
         for site, estimate, shares in found:
             site.restraint(estimate.norm)
             parts = [share.found for share in shares if isinstance(share, Frames)]

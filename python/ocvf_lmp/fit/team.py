@@ -26,6 +26,9 @@ from ocvf_lmp.fit.work import Job, Outcome
 Task = tuple[Site, Run]
 """Where a job is done."""
 
+Each = Callable[[Job, Sequence[Task]], Iterator[tuple[Task, Outcome]]]
+"""Has a job done in several runs, by whoever works on them; see `Team.each`."""
+
 
 class Team(Protocol):
     """Does a job in several runs."""

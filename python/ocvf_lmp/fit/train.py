@@ -164,7 +164,7 @@ class Trainer:
 
     def _step(self, found: Sequence[Found], records: Sequence[WindowRecord]) -> None:
         if found:
-            self.optimiser.step(self.epoch, found)
+            self.optimiser.step(self.epoch, found, self._each)
             self.refused = 0
             return
         self.refused += 1

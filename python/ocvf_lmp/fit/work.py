@@ -7,6 +7,9 @@ worked on by different processes, in any order, with the same result.
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
+
+from ocvf_lmp.fit.ensemble import energies_of
 from ocvf_lmp.fit.estimators import ESTIMATORS, Share
 from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.progress import Progress
@@ -22,10 +25,12 @@ class Outcome:
     Attributes:
         share: of a gradient.
         measured: averages that are not kept with the run.
+        energies: of the correction in the run's frames, eV, (frames,).
     """
 
     share: Share | None = None
     measured: Measurement | None = None
+    energies: torch.Tensor | None = None
 
 
 class Job(Protocol):
@@ -149,3 +154,14 @@ class Gradient:
         name = f"epoch {self.epoch} {run_name(site, run)}"
         estimate = ESTIMATORS[experiment.plan.estimator]
         return Outcome(share=estimate(site, run, experiment, progress, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Energies:
+    """Energies of the correction, as it is now, in all frames of a run."""
+
+    def __call__(self, site: Site, run: Run, experiment: Experiment, progress: Progress) -> Outcome:
+        """Does it."""
+        correction, species = site.model.correction, site.objective.species
+        each = [energies_of(correction, species, s.positions, s.cells) for s in run.samples]  # pyright: ignore
+        return Outcome(energies=torch.cat(each))
