@@ -4,6 +4,7 @@ ML-IAP's data object exists in three forms that differ in detail: that of our pl
 LAMMPS built with ML-IAP and PYTHON, and that of the same with Kokkos (on CPU or GPU).
 """
 
+import sys
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -27,6 +28,16 @@ def identify(data: Any) -> Host:
     if isinstance(data, PluginData):
         return Host.PLUGIN
     return Host.KOKKOS if hasattr(data, "forward_exchange") else Host.PLAIN
+
+
+def likely_device(host: Host) -> torch.device:
+    """Where a host's arrays are, as far as can be said before any is seen.
+
+    A rank without atoms has none, and has to exchange rows as the others do. Kokkos on a GPU hands
+    its arrays over by CuPy.
+    """
+    on_gpu = host is Host.KOKKOS and "cupy" in sys.modules and torch.cuda.is_available()
+    return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +67,21 @@ class Step:
     known: Tensor | None
 
 
-def read_step(data: Any) -> Step:
-    """The step of a data object; pairs of atoms that are not the model's (NULL) are left out."""
+def read_step(data: Any, device: torch.device) -> Step:
+    """The step of a data object; pairs of atoms that are not the model's (NULL) are left out.
+
+    Args:
+        data: the data object.
+        device: of a step without any atom; others are where the host's arrays are.
+    """
     n_local, n_total = int(data.nlocal), int(data.ntotal)
     n_listed, n_pairs = int(data.nlistatoms), int(data.npairs)
-    vector = _tensor(data, "rij", n_pairs).reshape(n_pairs, 3)
-    center = _tensor(data, "pair_i", n_pairs).long()
-    neighbor = _tensor(data, "pair_j", n_pairs).long()
-    listed = _tensor(data, "iatoms", n_listed).long()
-    species = _tensor(data, "elems", n_total).long()
+    species = _tensor(data, "elems", n_total, device).long()
+    device = species.device
+    vector = _tensor(data, "rij", n_pairs, device).reshape(n_pairs, 3)
+    center = _tensor(data, "pair_i", n_pairs, device).long()
+    neighbor = _tensor(data, "pair_j", n_pairs, device).long()
+    listed = _tensor(data, "iatoms", n_listed, device).long()
     chosen = known = None
     if n_total and int(species.min()) < 0:
         chosen = ((species[center] >= 0) & (species[neighbor] >= 0)).nonzero().squeeze(1)
@@ -109,8 +126,8 @@ def write_results(data: Any, host: Host, energies: Tensor, slope: Tensor) -> Non
         data.update_pair_forces(slope if slope.is_cuda else slope.numpy())
 
 
-def _tensor(data: Any, name: str, length: int) -> Tensor:
+def _tensor(data: Any, name: str, length: int, device: torch.device) -> Tensor:
     """An array of the host; without pairs or atoms some hosts offer none."""
     if length == 0:
-        return torch.zeros(0, dtype=torch.float64 if name == "rij" else torch.int32)
+        return torch.zeros(0, dtype=torch.float64 if name == "rij" else torch.int32, device=device)
     return torch.as_tensor(getattr(data, name)[:length])

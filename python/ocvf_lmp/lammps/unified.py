@@ -14,7 +14,7 @@ from ocvf_lmp.lammps import failures, ghosts
 from ocvf_lmp.lammps.exchange import KEEP_ROWS, exchange_through
 from ocvf_lmp.lammps.gate import Gate
 from ocvf_lmp.lammps.model_header import ModelHeader
-from ocvf_lmp.lammps.step import Host, Step, identify, read_step, write_results
+from ocvf_lmp.lammps.step import Host, Step, identify, likely_device, read_step, write_results
 from ocvf_lmp.mpi import is_first_rank
 from ocvf_lmp.potential import kernels
 from ocvf_lmp.potential.experts import experts_of
@@ -54,6 +54,7 @@ class MLIAPModel:
         self._gate = Gate(experts) if experts is not None and not experts.frozen else None
         self._dtype = getattr(torch, header.precision)
         self._host: Host | None = None
+        self._device: torch.device | None = None
         self._temperature_is_checked = False
 
     def compute_descriptors(self, data: Any) -> None:
@@ -78,7 +79,10 @@ class MLIAPModel:
             failures.end_all_ranks(error)
 
     def _compute(self, data: Any, host: Host) -> None:
-        step = read_step(data)
+        step = read_step(data, self._device or likely_device(host))
+        if self._device != step.vector.device:
+            self._device = step.vector.device
+            self.potential.to(self._device)
         if self._host is not host:
             self._begin(step, host)
         if self._gate is not None:
@@ -93,7 +97,6 @@ class MLIAPModel:
     def _begin(self, step: Step, host: Host) -> None:
         self._host = host
         keep_memory()
-        self.potential.to(step.vector.device)
         if host is Host.PLUGIN:
             return
         if "OMP_NUM_THREADS" not in os.environ:

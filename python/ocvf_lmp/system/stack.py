@@ -124,7 +124,7 @@ def _nearest_images(
         torch.stack([one, other], dim=1).flatten(),
         torch.stack([other, one], dim=1).flatten(),
         torch.stack([vector, -vector], dim=1).flatten(end_dim=1),
-        torch.arange(2 * len(frame)) ^ 1,
+        torch.arange(2 * len(frame), device=frame.device) ^ 1,
     )
     return edges, 2 * torch.bincount(frame, minlength=n_frames)
 
@@ -145,7 +145,7 @@ def _candidates(
     beyond = (moved - moved.mean(dim=0)) @ cells
     largest, shrink = largest_motion(beyond, torch.linalg.solve(cell, cells))
     reach = (cutoff + 2.0 * largest) / shrink
-    i, j = torch.triu_indices(len(mean), len(mean), 1)
+    i, j = torch.triu_indices(len(mean), len(mean), 1, device=mean.device)
     if 2.0 * reach > float(heights(cell).min()):
         return i, j
     vectors = mean[j] - mean[i]
