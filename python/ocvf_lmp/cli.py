@@ -131,7 +131,9 @@ def _add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     p = commands.add_parser(
         "analyze", help="phases, transitions, polarization, cells, free energies of sweeps"
     )
-    p.add_argument("sweep", type=Path, nargs="+", help="results of ocvf-lmp sweep")
+    p.add_argument(
+        "sweep", type=Path, nargs="+", help="sweep.h5 of ocvf-lmp sweep, or analysis.json of one"
+    )
     p.add_argument(
         "--reference", type=Path,
         help="to judge by: sweep.h5 or analysis.json of the truth, or facts as in experiment.yaml;"
@@ -148,6 +150,10 @@ def _add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     p.add_argument("--bootstrap", type=int, default=500, help="samples of the bootstrap")
     p.add_argument("--seed", type=int, default=1, help="of the bootstrap")
     p.add_argument("--out", type=Path, help="folder (default: that of each sweep)")
+    p.add_argument(
+        "--pdfs", action="store_true",
+        help="keep G(r) beside analysis.json: later comparisons then need no sweep.h5",
+    )  # fmt: skip
     p.add_argument(
         "--no-figures", dest="figures", action="store_false", help="tables and analysis.json only"
     )

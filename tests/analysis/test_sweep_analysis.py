@@ -194,3 +194,37 @@ def test_the_command_writes_results_and_figures(tmp_path, capsys):
         assert {f"{name}.png", f"{name}.svg", f"{name}.pdf"} <= names
     assert (tmp_path / "a" / "comparison.json").is_file()
     assert (tmp_path / "a" / "figures" / "comparison.png").is_file()
+
+
+def test_results_and_their_pdfs_stand_in_for_the_sweeps(tmp_path, capsys):
+    """The verdict is the same, R_w of G(r) included, once the sweeps are gone."""
+    options = ["--bootstrap", "50", "--charges-file", str(CHARGES), "--no-figures"]
+    sweeps = {}
+    for k, name in enumerate(("world", "model")):
+        (tmp_path / name).mkdir()
+        moved = {b: tuple(t + 60 * k for t in ts) for b, ts in TRANSITIONS.items()}
+        fake = Fake(steps_of(moved), (75, 250, 350), frames=40)
+        sweeps[name] = fake.write(tmp_path / name / "sweep.h5")
+        assert main(["analyze", str(sweeps[name]), *options, "--pdfs"]) == 0
+
+    def verdict(model, world, out):
+        command = ["analyze", str(model), "--reference", str(world), "--out", str(tmp_path / out)]
+        assert main([*command, *options]) == 0
+        return json.loads((tmp_path / out / "verdict.json").read_text())
+
+    first = verdict(sweeps["model"], sweeps["world"], "from_sweeps")
+    for path in sweeps.values():
+        path.unlink()
+    kept = [path.with_name("analysis.json") for path in sweeps.values()]
+    before = kept[1].read_bytes()
+    second = verdict(kept[1], kept[0], "from_results")
+    assert kept[1].read_bytes() == before
+    rows = [{row["quantity"]: row for row in v["quantities"]} for v in (first, second)]
+    assert rows[0].keys() == rows[1].keys()
+    assert sum(name.startswith("R_w") for name in rows[0]) >= 3
+    for name, row in rows[0].items():
+        old, new = (r["models"][0]["value"] for r in (row, rows[1][name]))
+        assert new == (old and pytest.approx(old, rel=1e-5, abs=1e-6)), name
+    kept[0].with_name("analysis_pdfs.npz").write_bytes(b"no such thing")
+    assert main(["analyze", str(kept[1]), "--reference", str(kept[0]), *options]) == 1
+    assert "--pdfs" in capsys.readouterr().err

@@ -9,10 +9,11 @@ from pathlib import Path
 from ocvf_lmp.analysis.phases.analyse import Settings, analyse
 from ocvf_lmp.analysis.phases.analysis_file import Analysis, read_analysis, write_analysis
 from ocvf_lmp.analysis.phases.classify import Criteria
+from ocvf_lmp.analysis.phases.curve_file import beside, read_curves, write_curves
 from ocvf_lmp.analysis.phases.figures import comparison_figure, save_phase_figures
 from ocvf_lmp.analysis.phases.literature import method_table, read_literature
 from ocvf_lmp.analysis.phases.page import Judgement, write_page
-from ocvf_lmp.analysis.phases.pair_distributions import Diffractometer, curves, misfits
+from ocvf_lmp.analysis.phases.pair_distributions import Curves, Diffractometer, curves, misfits
 from ocvf_lmp.analysis.phases.pdf_figure import pdf_figure
 from ocvf_lmp.analysis.phases.references import Reference, of_experiment, of_sweep
 from ocvf_lmp.analysis.phases.tables import TextTable, comparison_table, tables
@@ -26,6 +27,12 @@ from ocvf_lmp.observables.born_charges import BornCharges, read_born_charges
 CHARGES = Path("data") / "bto" / "born_charges.yaml"
 """In the project; `cubic_wu_cohen` is the set that was read in its source."""
 
+RESULTS = ".json"
+"""Ending of the results of an analysis, which are taken where a sweep is."""
+
+INSTRUMENT = Diffractometer()
+"""That compares G(r) of sweeps."""
+
 
 def analyze(options: argparse.Namespace) -> int:
     """Analyses sweeps and, if there are several, compares them."""
@@ -37,15 +44,20 @@ def analyze(options: argparse.Namespace) -> int:
     places = output_places(options.sweep, options.out)
     found = []
     for path, (results, figures) in zip(options.sweep, places, strict=True):
-        one = analyse(path, charges, settings)
+        known = path.suffix == RESULTS
+        one = read_analysis(path) if known else analyse(path, charges, settings)
         found.append(one)
         _show(one)
-        write_analysis(results, one)
-        console.print(f"wrote {results}")
+        if results != path:
+            write_analysis(results, one)
+            console.print(f"wrote {results}")
+        if options.pdfs and not known:
+            write_curves(beside(results), INSTRUMENT, curves(path, INSTRUMENT))
+            console.print(f"wrote {beside(results)}")
         if options.figures:
             save_phase_figures(one, figures)
             console.print(f"wrote figures to {figures}")
-    folder = places[0][0].parent
+    folder = options.out or options.sweep[0].parent
     judgement = _judge(found, options, charges, settings, folder)
     if len(found) > 1:
         _compare(found, judgement.reference, folder, options.figures)
@@ -73,17 +85,16 @@ def _judge(
     misfit, pdfs = [], None
     if given.suffix in (".yaml", ".yml"):
         reference = of_experiment(given)
-    elif given.suffix == ".json":
-        reference = of_sweep(read_analysis(given))
     else:
-        reference = of_sweep(analyse(given, charges, settings))
-        known = {(leg.branch, leg.temperature) for model in found for leg in model.legs}
-        instrument, wanted = Diffractometer(), known & reference.volumes.keys()
-        true = curves(given, instrument, wanted)
-        mine = [curves(path, instrument, wanted) for path in options.sweep]
+        known = given.suffix == RESULTS
+        truth = read_analysis(given) if known else analyse(given, charges, settings)
+        reference = of_sweep(truth)
+        legs = {(leg.branch, leg.temperature) for model in found for leg in model.legs}
+        true = _curves(given, legs & reference.volumes.keys())
+        mine = [_curves(path, set(true)) for path in options.sweep]
         misfit = [misfits(each, true) for each in mine]
         if options.figures:
-            pdfs = pdf_figure([m.name for m in found], instrument, mine, true, misfit)
+            pdfs = pdf_figure([m.name for m in found], INSTRUMENT, mine, true, misfit)
     rows = compare(found, reference, misfit)
     tables = [verdict_table(found, reference, rows)]
     beside = given.with_name("literature.yaml")
@@ -94,6 +105,13 @@ def _judge(
     write_verdict(path, found, reference, rows)
     console.print(f"wrote {path}")
     return Judgement(reference, tables, pdfs)
+
+
+def _curves(path: Path, wanted: set[tuple[str, float]]) -> Curves:
+    """G(r) of some legs of a sweep, or those that are kept beside its results."""
+    if path.suffix != RESULTS:
+        return curves(path, INSTRUMENT, wanted) if wanted else {}
+    return {key: g for key, g in read_curves(beside(path), INSTRUMENT).items() if key in wanted}
 
 
 def default_charges() -> Path:
@@ -115,7 +133,7 @@ def output_places(sweeps: Sequence[Path], out: Path | None) -> list[tuple[Path, 
     """Where the results and the figures of each sweep go.
 
     Beside the sweep, as ``analysis.json`` and ``figures/``; where several sweeps would share them,
-    under their own names.
+    under their own names. Results of an earlier analysis stay where they are.
 
     Args:
         sweeps: files.
@@ -124,7 +142,10 @@ def output_places(sweeps: Sequence[Path], out: Path | None) -> list[tuple[Path, 
     folders = [out or path.parent for path in sweeps]
     places = []
     for path, folder in zip(sweeps, folders, strict=True):
-        if folders.count(folder) == 1:
+        if path.suffix == RESULTS:
+            name = path.stem.removesuffix("analysis").rstrip("_") or path.parent.name
+            places.append((path, folder / "figures" / name))
+        elif folders.count(folder) == 1:
             places.append((folder / "analysis.json", folder / "figures"))
         else:
             name = path.stem if out is None else f"{path.parent.name}_{path.stem}"

@@ -58,13 +58,15 @@ Curves = Mapping[tuple[str, float], np.ndarray]
 """G(r) of the blocks of a leg, Å⁻², (blocks, points), by branch and temperature."""
 
 
-def curves(path: Path, instrument: Diffractometer, wanted: set[tuple[str, float]]) -> Curves:
-    """G(r) of some legs of a sweep.
+def curves(
+    path: Path, instrument: Diffractometer, wanted: set[tuple[str, float]] | None = None
+) -> Curves:
+    """G(r) of legs of a sweep.
 
     Args:
         path: of the sweep.
         instrument: that sees it.
-        wanted: branches and temperatures.
+        wanted: branches and temperatures; all if None.
 
     Raises:
         DataError: the file is missing, broken off, or something else.
@@ -75,12 +77,14 @@ def curves(path: Path, instrument: Diffractometer, wanted: set[tuple[str, float]
     counts = torch.bincount(species, minlength=len(header.symbols)).tolist()
     grid = PartialGrid(len(header.symbols), input_reach(float(r[-1]), instrument.q_max) + 0.02)
     model = pdf_model(grid, header.symbols, counts, instrument.radiation, r, instrument.q_max)
-    return {
-        (leg.branch, leg.temperature): found
-        for leg in iterate_legs(path)
-        if (leg.branch, leg.temperature) in wanted
-        and (found := _curve(leg, header, model, instrument.frames)) is not None
-    }
+    found = {}
+    for leg in iterate_legs(path):
+        key = leg.branch, leg.temperature
+        if wanted is None or key in wanted:
+            curve = _curve(leg, header, model, instrument.frames)
+            if curve is not None:
+                found[key] = curve
+    return found
 
 
 def _curve(leg: Leg, header: SweepHeader, model: PdfModel, most: int) -> np.ndarray | None:
