@@ -98,6 +98,31 @@ def test_independent_legs_start_from_the_same_structure(argon):
         assert np.abs(drift).max() < 0.1
 
 
+def test_an_interrupt_ends_the_legs_that_are_being_run(argon):
+    command = [str(BIN / "ocvf-lmp"), *words(argon, "--workers", "2", steps=10**8)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    running = argon / "sweep" / "running"
+    deadline = time.monotonic() + 120.0
+    while len(list(running.glob("*/log.lammps"))) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60.0)
+    assert process.returncode == 130
+    assert "the same command resumes" in errors
+    folders = {path.resolve() for path in running.iterdir()}
+    assert not [pid for pid in Path("/proc").glob("[0-9]*") if where(pid) in folders]
+
+
+def where(process: Path) -> Path | None:
+    """Working directory of a process, if it is ours to ask for."""
+    try:
+        return (process / "cwd").resolve(strict=True)
+    except OSError:
+        return None
+
+
 def test_a_sweep_killed_half_way_ends_with_the_same_numbers(argon):
     whole = argon / "whole"
     assert main([*words(argon, steps=3000), "--folder", str(whole)]) == 0

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from lives import Life
 
 from ocvf_lmp.build.engine import build_engine
 from ocvf_lmp.build.prior import build_prior
@@ -104,3 +105,21 @@ def test_files_of_a_prior_are_found_beside_the_configuration(root, tmp_path):
     prior = "\n  lammps: |\n    pair_style pod\n    pair_coeff * * some.pod Ba Ti O\n"
     config = load_config(written(root, tmp_path, prior))
     assert f"pair_coeff * * {tmp_path / 'some.pod'} Ba Ti O" in config.prior.lammps
+
+
+@needs_lammps
+def test_a_killed_training_takes_its_lammps_with_it(root, tmp_path):
+    path = written(root, tmp_path)
+    text = path.read_text().replace("workers: 1", "workers: 2")
+    path.write_text(text.replace("equilibration: 20", "equilibration: 100000000"))
+    with Life(path, tmp_path / "run") as life:
+        while not any(is_lammps(pid) for pid in life.members()):
+            assert life.goes_on()
+        life.kill(alone=True)  # which waits until all of it is gone
+
+
+def is_lammps(pid):
+    try:
+        return Path(f"/proc/{pid}/exe").resolve(strict=True).name == "lmp"
+    except OSError:
+        return False

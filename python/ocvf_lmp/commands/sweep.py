@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ocvf_lmp.config.file import explain, prior_with_absolute_paths
 from ocvf_lmp.config.priors import LammpsPriorConfig
 from ocvf_lmp.config.sweep import SweepConfig
 from ocvf_lmp.errors import InputError, LammpsError, OcvfError
-from ocvf_lmp.lammps.run import find_lammps
+from ocvf_lmp.lammps.run import end_running, find_lammps
 from ocvf_lmp.lammps.sweep import Chain, LegPlan, leg_file, missing, run_chain
 from ocvf_lmp.lock import alone_in
 from ocvf_lmp.mpi import communicator
@@ -60,25 +61,40 @@ def sweep(options: argparse.Namespace) -> int:
 
 def _run(plan: Sweep, chains: list[Chain], folder: Path, workers: int) -> list[str]:
     """Runs series side by side; what went wrong with them. A series that fails ends alone."""
-    problems = []
+    problems, stopping = [], Event()
     with ThreadPoolExecutor(max(workers, 1)) as pool:  # the work is LAMMPS', in its own processes
-        waiting = {pool.submit(_run_chain, plan, chain, folder): chain for chain in chains}
-        while waiting:
-            done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
-            for future in done:
-                chain, problem = waiting.pop(future), future.exception()
-                if isinstance(problem, OcvfError):
-                    problems.append(f"{chain.name}: {problem}")
-                elif problem is not None:
-                    raise problem
+        waiting = {
+            pool.submit(_run_chain, plan, chain, folder, stopping): chain for chain in chains
+        }
+        try:
+            while waiting:
+                done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    chain, problem = waiting.pop(future), future.exception()
+                    if isinstance(problem, OcvfError):
+                        problems.append(f"{chain.name}: {problem}")
+                    elif problem is not None:
+                        raise problem
+        except BaseException:  # an interrupt does not wait for the legs that are being run
+            stopping.set()
+            for future in waiting:
+                future.cancel()
+            while wait(waiting, timeout=0.5).not_done:
+                end_running()
+            raise
     return problems
 
 
-def _run_chain(plan: Sweep, chain: Chain, folder: Path) -> None:
+def _run_chain(plan: Sweep, chain: Chain, folder: Path, stopping: Event) -> None:
+    def tell(leg: LegPlan, found: Leg | None, seconds: float) -> None:
+        if stopping.is_set() and found is None:
+            raise LammpsError(f"expected to run {leg.name}, found the sweep interrupted")
+        _tell(leg, found, seconds)
+
     if not missing([chain], folder):
         return
     with alone_in(folder / "series" / chain.name):
-        run_chain(chain, plan.sampling, plan.host, plan.model, folder, _tell)
+        run_chain(chain, plan.sampling, plan.host, plan.model, folder, tell)
 
 
 def _tell(plan: LegPlan, leg: Leg | None, seconds: float) -> None:

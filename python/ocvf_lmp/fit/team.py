@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +23,9 @@ from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.progress import Progress, Silent
 from ocvf_lmp.fit.site import Run, Site, make_sites
 from ocvf_lmp.fit.work import Job, Outcome
+
+TO_LEAVE = 10.0
+"""s that a worker has to end what it has started."""
 
 Task = tuple[Site, Run]
 """Where a job is done."""
@@ -113,6 +117,7 @@ _bench: dict[str, Any] = {}
 
 def _begin(bench: bytes, threads: int, news: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     keep_memory()
@@ -121,10 +126,16 @@ def _begin(bench: bytes, threads: int, news: Any) -> None:
     _bench.update(sites=sites, experiment=experiment, progress=_Told(news))
 
 
+def _leave(*_: object) -> None:
+    raise SystemExit(1)  # on its way out, whoever has started a program ends it
+
+
 def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(TO_LEAVE)
         os._exit(1)
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from ocvf_lmp.errors import LammpsError
 
 OF_A_LAUNCHER = ("PMI_", "PMIX_", "OMPI_", "HYDI_", "MPIR_")
 """Beginnings of variables that would make `lmp` believe it is a rank of the caller's MPI job."""
+
+
+_running: "set[subprocess.Popen[str]]" = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ def run_lammps(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
+    _running.add(process)
     try:
         text, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired as reason:
@@ -136,12 +141,21 @@ def run_lammps(
     except BaseException:
         _end(process)
         raise
+    finally:
+        _running.discard(process)
     if check and process.returncode != 0:
         raise LammpsError(
             f"expected {' '.join(command)} to end well, found exit status {process.returncode}:\n"
             f"{failure(text)}\nwhat to do: see the message, and the log in {folder}"
         )
     return Finished(process.returncode, text, Path(folder))
+
+
+def end_running() -> None:
+    """Asks every LAMMPS that this process has started to end; its caller sees it fail."""
+    for process in tuple(_running):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)  # mpirun then ends its ranks
 
 
 def lammps_packages(lammps: Lammps) -> set[str]:
@@ -191,7 +205,7 @@ def _on_path(name: str) -> Path | None:
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
-    os.killpg(process.pid, signal.SIGTERM)  # mpirun then ends its ranks
+    os.killpg(process.pid, signal.SIGTERM)
     try:
         process.communicate(timeout=5.0)
     except subprocess.TimeoutExpired:
