@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_pretrain(commands)
     _add_train(commands)
     _add_export(commands)
+    _add_gate(commands)
     _add_sweep(commands)
     _add_analyze(commands)
     _add_inspection(commands)
@@ -84,6 +85,18 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     p.add_argument("--delta-only", action="store_true", help="only the correction, for overlays")
     p.add_argument("--precision", choices=("float64", "float32"), default="float64")
     p.set_defaults(run=_export)
+
+
+def _add_gate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    p = commands.add_parser("gate", help="put corrections that were trained apart behind one gate")
+    p.add_argument("potential", type=Path, help="file to write, for instance potential.pt")
+    p.add_argument(
+        "--expert", nargs="+", action="append", dest="experts", required=True,
+        metavar=("FILE", "KELVIN"),
+        help="potential.pt of a run, and the temperatures at which its correction acts; once a run",
+    )  # fmt: skip
+    p.add_argument("--width", type=float, default=30.0, help="of the gate (eq. 15), K")
+    p.set_defaults(run=_gate)
 
 
 def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -202,6 +215,12 @@ def _export(options: argparse.Namespace) -> int:
     from ocvf_lmp.commands.export import export  # noqa: PLC0415 (torch is slow to import)
 
     return export(options)
+
+
+def _gate(options: argparse.Namespace) -> int:
+    from ocvf_lmp.commands.gate import gate  # noqa: PLC0415 (torch is slow to import)
+
+    return gate(options)
 
 
 def _sweep(options: argparse.Namespace) -> int:

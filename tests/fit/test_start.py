@@ -11,6 +11,7 @@ from ocvf_lmp.build.start import read_start
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.logbook import Logbook
+from ocvf_lmp.fit.site import make_sites
 from ocvf_lmp.fit.train import Trainer
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.experts import Experts
@@ -122,6 +123,62 @@ def test_the_prior_is_measured_before_the_start_is_taken_over(prior, tmp_path):
     assert after["100K"]["relative_entropy"] != 0.0
     for name, value in ours.state_dict().items():
         assert torch.allclose(value, start["100K"][name], atol=1e-9), name
+
+
+@pytest.mark.parametrize("killed_after", [None, 3, 4])
+def test_runs_begin_again_from_the_sample_with_the_corrections_of_the_start(
+    prior, tmp_path, killed_after, monkeypatch
+):
+    """And not from where the prior has left them, also if it was killed in between."""
+    weights = {"100K": moved(0.05).state_dict()}
+
+    def trainer_of(folder):
+        logbook = Logbook(tmp_path / folder, {}, shared=True)
+        ours, plan = {"100K": correction()}, replace(PLAN, epochs=1, learning_rate=1e-12)
+        return Trainer(Experiment(prior, ours, [state()], plan, logbook, start=weights))
+
+    found = trainer_of("run")
+    saved, save = 0, Logbook.save
+
+    def save_then_die(self, content):
+        nonlocal saved
+        save(self, content)
+        saved += 1
+        if saved == killed_after:
+            raise KeyboardInterrupt
+
+    if killed_after:
+        monkeypatch.setattr(Logbook, "save", save_then_die)
+        with pytest.raises(KeyboardInterrupt):
+            found.run()
+        monkeypatch.undo()
+        found = trainer_of("run")
+    monkeypatch.setattr(found, "_wants_epochs", lambda: False)
+    monkeypatch.setattr(found, "_measure", stop_at("after", found._measure))
+    with pytest.raises(KeyboardInterrupt):
+        found.run()
+    run, whole = found.sites[0].runs[0], found.sites[0].model
+    whole.correction.load_state_dict(weights["100K"])
+    site = make_sites(found.experiment)[0]
+    engine, species = found.experiment.engine, site.objective.species
+    begun = site.runs[0].state
+    for _ in range(2):  # equilibrated with the start's corrections, and relaxed
+        begun = engine.run(
+            whole, species, begun, site.point.params, PLAN.equilibration, 4, lambda frame: None
+        )
+    assert torch.equal(run.state.positions, begun.positions)
+    assert run.stage == "relaxed"
+
+
+def stop_at(when, measure):
+    """A measurement that is not made."""
+
+    def made(stage, name, after):
+        if name == when:
+            raise KeyboardInterrupt
+        measure(stage, name, after)
+
+    return made
 
 
 def test_a_training_that_goes_on_does_not_begin_again(prior, tmp_path):

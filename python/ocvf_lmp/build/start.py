@@ -70,7 +70,7 @@ def read_start(
         )
     found = {}
     for state in trained:
-        weights = _expert(correction, wanted[state.name], path).state_dict()
+        weights = expert_of(correction, wanted[state.name], path).state_dict()
         _compare(weights, corrections[state.name].state_dict(), path)
         found[state.name] = weights
     return Start(found, _made_for(provenance))
@@ -80,7 +80,17 @@ def _made_for(provenance: Mapping[str, Any]) -> str:
     return (provenance.get("prior") or {}).get("sha256", "")
 
 
-def _expert(correction: nn.Module, temperature: float, path: Path) -> nn.Module:
+def expert_of(correction: nn.Module, temperature: float, path: Path) -> nn.Module:
+    """The correction for a temperature: that expert, or the only one that there is.
+
+    Args:
+        correction: of the file.
+        temperature: K.
+        path: of the file, for the message.
+
+    Raises:
+        InputError: there are experts, but none for this temperature.
+    """
     if not isinstance(correction, Experts):
         return correction
     if temperature not in correction.anchors:

@@ -37,7 +37,7 @@ class Run:
         number: 1, 2, ...
         state: where it stands.
         window: steps of its next window.
-        stage: new, equilibrated, training, relaxed, done.
+        stage: new, equilibrated, (measured,) training, relaxed, done.
         steps: run so far.
         ensemble: frames that gradients by fluctuations are made of, if there are some.
         earlier: frames from earlier parameters that may still count, the newest sample first.
@@ -183,17 +183,25 @@ def make_sites(experiment: Experiment) -> list[Site]:
     return [_site(experiment, point) for point in experiment.states]
 
 
+def first_state(point: StatePoint, number: int, plan: TrainingPlan) -> NptState:
+    """Where a run of a state begins: the sample, with thermal momenta from the plan's seed.
+
+    Args:
+        point: the state.
+        number: of the run, from 1.
+        plan: of the training.
+    """
+    name = f"momenta/{point.name}" + (f"/{number}" if number > 1 else "")
+    sample = point.structure
+    noise = normal((sample.n_atoms, 3), stream(plan.seed, name))
+    return initial_state(sample.positions, sample.cell, sample.masses, point.params, noise)
+
+
 def _site(experiment: Experiment, point: StatePoint) -> Site:
-    structure, plan = point.structure, experiment.plan
-    runs = []
-    for number in range(1, (1 if point.held_out else plan.replicas) + 1):
-        name = f"momenta/{point.name}" + (f"/{number}" if number > 1 else "")
-        noise = normal((structure.n_atoms, 3), stream(plan.seed, name))
-        state = initial_state(
-            structure.positions, structure.cell, structure.masses, point.params, noise
-        )
-        runs.append(Run(number, state, plan.window))
+    plan = experiment.plan
+    numbers = range(1, (1 if point.held_out else plan.replicas) + 1)
+    runs = [Run(number, first_state(point, number, plan), plan.window) for number in numbers]
     model = Corrected(experiment.prior, experiment.corrections[point.name])
-    objective = Objective(structure, point.repeat, point.targets)
+    objective = Objective(point.structure, point.repeat, point.targets)
     keep = plan.memory if plan.estimator == "adjoint" else 0.0
     return Site(point, objective, model, runs, keep)

@@ -62,8 +62,8 @@ class Trainer:
         """
         self.progress, self.team = progress or Silent(), team or Alone()
         self._bring("new", Equilibrate("equilibrating", "equilibrated"))
-        self._measure("equilibrated", "before", "training")
-        self._load_start()
+        self._measure("equilibrated", "before", "measured" if self.experiment.start else "training")
+        self._begin_with_start()
         if self._wants_epochs():
             self._go_on()
         while self._wants_epochs():
@@ -81,11 +81,16 @@ class Trainer:
     def _wants_epochs(self) -> bool:
         return self.epoch < self.plan.epochs and not self.validation.stopped
 
-    def _load_start(self) -> None:
-        """Corrections that begin with weights of an earlier training take them over."""
+    def _begin_with_start(self) -> None:
+        """Takes over the weights of an earlier training; its runs begin again from the sample.
+
+        The prior may have left them in another phase, which the correction need not leave.
+        """
         if self.epoch == 0:
             for name, weights in self.experiment.start.items():
                 self.experiment.corrections[name].load_state_dict(weights)
+        again = Equilibrate("equilibrating with the start's corrections:", "training", anew=True)
+        self._bring("measured", again)
 
     def _go_on(self) -> None:
         """Makes runs that had come to their end train again: more epochs are wanted by now."""

@@ -14,7 +14,7 @@ from ocvf_lmp.fit.estimators import ESTIMATORS, Share
 from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.progress import Progress
 from ocvf_lmp.fit.sampling import Measurement, measure
-from ocvf_lmp.fit.site import Run, Site
+from ocvf_lmp.fit.site import Run, Site, first_state
 from ocvf_lmp.md.engine import Frame
 
 
@@ -53,14 +53,18 @@ class Equilibrate:
     Attributes:
         what: word for the progress.
         stage: of the run, afterwards.
+        anew: from the sample, and not from where the run stands.
     """
 
     what: str
     stage: str
+    anew: bool = False
 
     def __call__(self, site: Site, run: Run, experiment: Experiment, progress: Progress) -> Outcome:
         """Does it."""
         plan = experiment.plan
+        if self.anew:
+            run.state = first_state(site.point, run.number, plan)
         n_steps, every = plan.equilibration, plan.evaluate_every
         task = progress.task(f"{self.what} {run_name(site, run)}", n_steps)
         with (

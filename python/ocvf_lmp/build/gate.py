@@ -1,0 +1,75 @@
+"""Experts that were trained apart, behind one gate (OCVF eq. 14-15)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ocvf_lmp import __version__
+from ocvf_lmp.build.start import expert_of
+from ocvf_lmp.errors import InputError
+from ocvf_lmp.potential.composite import Corrected
+from ocvf_lmp.potential.experts import Experts
+from ocvf_lmp.potential.weights import load_potential
+
+
+def gated(
+    wanted: Sequence[tuple[Path, Sequence[float]]], width: float
+) -> tuple[Corrected, dict[str, Any]]:
+    """The corrections of several trainings of one prior as a single potential.
+
+    Args:
+        wanted: ``potential.pt`` of each training, and the temperatures (K) at which its correction
+            is to act: that of the same temperature where it holds several, or its only one.
+        width: σ of the gate, K.
+
+    Returns:
+        The potential, and its provenance.
+
+    Raises:
+        InputError: no corrected potential, another prior than in the first file, no correction for
+            a temperature, or two.
+        ModelFileError: a file is missing or damaged.
+    """
+    experts: dict[float, nn.Module] = {}
+    sources: list[dict[str, Any]] = []
+    first: Corrected | None = None
+    provenances: list[Mapping[str, Any]] = []
+    for path, temperatures in wanted:
+        potential, provenance = load_potential(path)
+        if not isinstance(potential, Corrected):
+            raise InputError(
+                f"expected a corrected potential in {path} (potential.pt of a run folder), found a"
+                f" {type(potential).__name__}; name another file"
+            )
+        first = first or potential
+        if not _alike(first.prior, potential.prior):
+            raise InputError(
+                f"expected corrections of one prior, found another one in {path} than in"
+                f" {wanted[0][0]}; train both on the same"
+            )
+        for temperature in temperatures:
+            if temperature in experts:
+                raise InputError(f"expected one correction for {temperature:g} K, found two")
+            experts[temperature] = expert_of(potential.correction, temperature, path)
+        provenances.append(provenance)
+        sources.append({"temperatures": list(temperatures), "provenance": dict(provenance)})
+    assert first is not None
+    anchors = sorted(experts)
+    mixed = Experts([experts[t] for t in anchors], anchors, width)
+    provenance = {
+        "ocvf_lmp": __version__,
+        "torch": torch.__version__,
+        "prior": provenances[0].get("prior"),
+        "temperatures": anchors,
+        "synthetic_targets": any(p.get("synthetic_targets") for p in provenances),
+        "experts": sources,
+    }
+    return Corrected(first.prior, mixed), provenance
+
+
+def _alike(one: nn.Module, other: nn.Module) -> bool:
+    a, b = one.state_dict(), other.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
