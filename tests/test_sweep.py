@@ -98,7 +98,8 @@ def test_independent_legs_start_from_the_same_structure(argon):
         assert np.abs(drift).max() < 0.1
 
 
-def test_an_interrupt_ends_the_legs_that_are_being_run(argon):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_legs_that_are_being_run(argon, number):
     command = [str(BIN / "ocvf-lmp"), *words(argon, "--workers", "2", steps=10**8)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     running = argon / "sweep" / "running"
@@ -107,7 +108,7 @@ def test_an_interrupt_ends_the_legs_that_are_being_run(argon):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60.0)
     assert process.returncode == 130
     assert "the same command resumes" in errors

@@ -2,8 +2,10 @@
 
 import argparse
 import logging
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ocvf_lmp import __version__
@@ -19,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
     try:
-        return options.run(options) or 0
+        with _termination_as_interrupt():
+            return options.run(options) or 0
     except OcvfError as reason:
         if is_first_rank():
             print(f"ocvf-lmp {options.command}: error: {reason}", file=sys.stderr)
@@ -31,6 +34,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """A batch system that ends a job asks first (SIGTERM): what was started is then ended, too."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> argparse.ArgumentParser:
