@@ -53,6 +53,9 @@ def test_what_does_not_fit_is_refused_and_nothing_written(files, tmp_path, capsy
     other = tmp_path / "other.pt"
     save_potential(other, Corrected(network("another prior"), network("one")), {})
     save_potential(tmp_path / "bare.pt", network("prior"), {})
+    input_file = tmp_path / "input_file.pt"  # a prior without weights is told by its sum alone
+    same = Corrected(network("prior"), network("one"))
+    save_potential(input_file, same, {"prior": {"sha256": "q"}})
     for words, message in (
         ([[one, "100"], [several, "200"]], "for 200 K"),
         ([[one, "100"], [several, "300"], [one, "300"]], "found two"),
@@ -60,6 +63,8 @@ def test_what_does_not_fit_is_refused_and_nothing_written(files, tmp_path, capsy
         ([[tmp_path / "bare.pt", "100"]], "expected a corrected potential"),
         ([[one]], "the temperatures in K"),
         ([[one, "cold"]], "the temperatures in K"),
+        ([[one, "100", "nan"]], "the temperatures in K"),
+        ([[one, "100"], [input_file, "200"]], "another one in"),
     ):
         experts = [word for each in words for word in ("--expert", *map(str, each))]
         assert main(["gate", str(out), *experts]) == 1

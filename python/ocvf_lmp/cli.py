@@ -11,7 +11,7 @@ from pathlib import Path
 from ocvf_lmp import __version__
 from ocvf_lmp.build.runs import RUNS
 from ocvf_lmp.errors import OcvfError
-from ocvf_lmp.mpi import is_first_rank
+from ocvf_lmp.mpi import abort, is_first_rank, n_ranks, running_mpi
 
 DEFAULT_CONFIG = Path("inputs/bto.yaml")
 
@@ -28,11 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"ocvf-lmp {options.command}: error: {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(
+        message = (
             f"\nocvf-lmp {options.command}: interrupted; the same command resumes from the last"
-            " checkpoint",
-            file=sys.stderr,
+            " checkpoint"
         )
+        if running_mpi() is not None and n_ranks() > 1:
+            abort(message)  # a rank that waits for this one in MPI does not hear of an interrupt
+        print(message, file=sys.stderr)
         return 130
 
 

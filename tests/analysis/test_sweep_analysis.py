@@ -225,6 +225,22 @@ def test_results_and_their_pdfs_stand_in_for_the_sweeps(tmp_path, capsys):
     for name, row in rows[0].items():
         old, new = (r["models"][0]["value"] for r in (row, rows[1][name]))
         assert new == (old and pytest.approx(old, rel=1e-5, abs=1e-6)), name
-    kept[0].with_name("analysis_pdfs.npz").write_bytes(b"no such thing")
-    assert main(["analyze", str(kept[1]), "--reference", str(kept[0]), *options]) == 1
-    assert "--pdfs" in capsys.readouterr().err
+    pdfs = kept[0].with_name("analysis_pdfs.npz")
+    again = ["analyze", str(kept[1]), "--reference", str(kept[0]), *options]
+    for damaged in (b"no such thing", b"", pdfs.read_bytes()[:-100]):
+        pdfs.write_bytes(damaged)
+        assert main(again) == 1
+        assert "--pdfs" in capsys.readouterr().err
+    pdfs.unlink()
+    assert main(again) == 0
+    assert "no G(r) beside" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_reference_is_not_replaced_by_what_it_is_to_judge(tmp_path, capsys):
+    fake = Fake(steps_of(TRANSITIONS), (75, 150), frames=20)
+    sweep = fake.write(tmp_path / "sweep.h5")
+    truth = tmp_path / "analysis.json"
+    truth.write_text("precious")
+    assert main(["analyze", str(sweep), "--reference", str(truth), "--no-figures"]) == 1
+    assert "would replace" in " ".join(capsys.readouterr().err.split())
+    assert truth.read_text() == "precious"

@@ -1,6 +1,9 @@
 """Several processes at the runs of a training."""
 
 import json
+import os
+import signal
+import time
 
 import pytest
 import torch
@@ -9,6 +12,7 @@ from training import GAUSS_NEWTON, PLAN, metrics, parameters_of, state, trainer
 from ocvf_lmp.errors import SimulationError, TrainingError
 from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
+from ocvf_lmp.fit.progress import Silent
 from ocvf_lmp.fit.team import Processes
 from ocvf_lmp.fit.train import Trainer
 from ocvf_lmp.md.parameters import NptParameters
@@ -44,6 +48,22 @@ def test_an_error_in_a_worker_is_the_trainings_error(prior, tmp_path):
     found = trainer(prior, tmp_path, [wild, state(300.0)], TrainingPlan(equilibration=400))
     with pytest.raises(SimulationError, match="last good"), processes(found) as team:
         found.run(team=team)
+
+
+def test_a_worker_that_is_ended_takes_no_further_job(prior, tmp_path):
+    """The training is told, although other jobs wait for the worker."""
+    found = trainer(prior, tmp_path, [state(100.0 + k) for k in range(4)])
+    tasks = [(site, site.runs[0]) for site in found.sites]
+    with processes(found) as team, pytest.raises(TrainingError, match="found one dead"):
+        list(team.each(Ended(), tasks, found.experiment, Silent()))
+
+
+class Ended:
+    """A job whose process is asked to end."""
+
+    def __call__(self, site, run, experiment, progress):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60.0)
 
 
 def test_a_killed_worker_is_named_and_the_checkpoint_kept(prior, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from ocvf_lmp.build.start import expert_of
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.experts import Experts
-from ocvf_lmp.potential.weights import load_potential
+from ocvf_lmp.potential.weights import describe, load_potential
 
 
 def gated(
@@ -45,7 +45,8 @@ def gated(
                 f" {type(potential).__name__}; name another file"
             )
         first = first or potential
-        if not _alike(first.prior, potential.prior):
+        sums = {_sum(p) for p in (*provenances, provenance)} - {""}
+        if not _alike(first.prior, potential.prior) or len(sums) > 1:
             raise InputError(
                 f"expected corrections of one prior, found another one in {path} than in"
                 f" {wanted[0][0]}; train both on the same"
@@ -70,6 +71,12 @@ def gated(
     return Corrected(first.prior, mixed), provenance
 
 
+def _sum(provenance: Mapping[str, Any]) -> str:
+    return (provenance.get("prior") or {}).get("sha256", "")
+
+
 def _alike(one: nn.Module, other: nn.Module) -> bool:
     a, b = one.state_dict(), other.state_dict()
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    if describe(one) != describe(other) or a.keys() != b.keys():
+        return False
+    return all(torch.equal(a[k], b[k]) for k in a)

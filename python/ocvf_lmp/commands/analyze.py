@@ -42,6 +42,7 @@ def analyze(options: argparse.Namespace) -> int:
         options.seed,
     )  # fmt: skip
     places = output_places(options.sweep, options.out)
+    _keep_reference(options.reference, [results for results, _ in places])
     found = []
     for path, (results, figures) in zip(options.sweep, places, strict=True):
         known = path.suffix == RESULTS
@@ -50,10 +51,10 @@ def analyze(options: argparse.Namespace) -> int:
         _show(one)
         if results != path:
             write_analysis(results, one)
+            beside(results).unlink(missing_ok=True)  # of an earlier analysis, perhaps of fewer legs
             console.print(f"wrote {results}")
-        if options.pdfs and not known:
-            write_curves(beside(results), INSTRUMENT, curves(path, INSTRUMENT))
-            console.print(f"wrote {beside(results)}")
+        if options.pdfs:
+            _keep_curves(path, results)
         if options.figures:
             save_phase_figures(one, figures)
             console.print(f"wrote figures to {figures}")
@@ -69,6 +70,14 @@ def analyze(options: argparse.Namespace) -> int:
         write_page(folder / "analysis.html", found, judgement)
         console.print(f"wrote {folder / 'analysis.html'}")
     return 0
+
+
+def _keep_reference(reference: Path | None, results: Sequence[Path]) -> None:
+    if reference is not None and reference.resolve() in [path.resolve() for path in results]:
+        raise InputError(
+            f"expected results that go elsewhere than the reference {reference}, which they would"
+            " replace; name another folder by --out"
+        )
 
 
 def _judge(
@@ -111,7 +120,21 @@ def _curves(path: Path, wanted: set[tuple[str, float]]) -> Curves:
     """G(r) of some legs of a sweep, or those that are kept beside its results."""
     if path.suffix != RESULTS:
         return curves(path, INSTRUMENT, wanted) if wanted else {}
-    return {key: g for key, g in read_curves(beside(path), INSTRUMENT).items() if key in wanted}
+    kept = read_curves(beside(path), INSTRUMENT)
+    if not kept:
+        console.print(f"note: no G(r) beside {path} (ocvf-lmp analyze SWEEP --pdfs): no R_w of it")
+    return {key: g for key, g in kept.items() if key in wanted}
+
+
+def _keep_curves(path: Path, results: Path) -> None:
+    """Writes G(r) of a sweep beside its results."""
+    if path.suffix == RESULTS:
+        console.print(f"note: {path} is no sweep, from which --pdfs could make G(r)")
+    elif found := curves(path, INSTRUMENT):
+        write_curves(beside(results), INSTRUMENT, found)
+        console.print(f"wrote {beside(results)}")
+    else:
+        console.print(f"note: too few sound frames in {path} for G(r)")
 
 
 def default_charges() -> Path:

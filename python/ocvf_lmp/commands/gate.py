@@ -1,6 +1,7 @@
 """``ocvf-lmp gate``: corrections that were trained apart become one model."""
 
 import argparse
+import math
 from pathlib import Path
 
 from ocvf_lmp.build.gate import gated
@@ -26,7 +27,7 @@ def _expert(words: list[str]) -> tuple[Path, list[float]]:
         temperatures = [float(word) for word in words[1:]]
     except ValueError:
         temperatures = []
-    if not temperatures or min(temperatures) <= 0.0:
+    if not temperatures or not all(0.0 < t < math.inf for t in temperatures):
         raise InputError(
             "expected --expert FILE and the temperatures in K at which its correction acts, found"
             f" {' '.join(words)!r}; for instance --expert runs/a/potential.pt 100 150"

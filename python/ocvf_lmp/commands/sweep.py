@@ -1,8 +1,10 @@
 """``ocvf-lmp sweep``: a model heated and cooled in LAMMPS."""
 
 import argparse
-from collections.abc import Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -27,6 +29,9 @@ from ocvf_lmp.system.sweep_file import Leg, write_sweep
 
 SWEEPS = Path("sweeps")
 RESULT = "sweep.h5"
+TO_END = 5.0
+"""s that LAMMPS has to end by itself, once it is asked to."""
+
 SAMPLE = ("repeat", "lattice", "off_centering", "structure")
 OTHERS = (
     "symbols", "branches", "equilibration", "steps", "every", "seed", "timestep", "t_damp",
@@ -75,14 +80,25 @@ def _run(plan: Sweep, chains: list[Chain], folder: Path, workers: int) -> list[s
                         problems.append(f"{chain.name}: {problem}")
                     elif problem is not None:
                         raise problem
-        except BaseException:  # an interrupt does not wait for the legs that are being run
+        except KeyboardInterrupt:
             stopping.set()
-            for future in waiting:
-                future.cancel()
-            while wait(waiting, timeout=0.5).not_done:
-                end_running()
+            _end_legs(waiting)
             raise
     return problems
+
+
+def _end_legs(waiting: Iterable[Future[None]]) -> None:
+    """Ends the legs that are being run: an interrupt does not wait for them."""
+    for future in waiting:
+        future.cancel()
+    numbers = signal.SIGINT, signal.SIGTERM  # a second one must not leave them behind
+    handlers = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    patience = time.monotonic() + TO_END
+    end_running()
+    while wait(waiting, timeout=0.5).not_done:
+        end_running(signal.SIGTERM if time.monotonic() < patience else signal.SIGKILL)
+    for number, handler in zip(numbers, handlers, strict=True):
+        signal.signal(number, handler)
 
 
 def _run_chain(plan: Sweep, chain: Chain, folder: Path, stopping: Event) -> None:

@@ -121,7 +121,7 @@ def _remaining(config: ExperimentConfig, epoch: int) -> int:
     if plan.estimator == "reweight":  # at most: frames may serve several epochs
         steps = plan.sampling + plan.relaxation
     windows = (plan.epochs - epoch) * steps
-    once = 2 * (plan.equilibration + plan.evaluation)
+    once = 2 * (plan.equilibration + plan.evaluation) + bool(plan.start) * plan.equilibration
     trained = sum(not state.held_out for state in config.states)
     held_out = len(config.states) - trained
     looks = plan.epochs // plan.validate_every if plan.validate_every else 0

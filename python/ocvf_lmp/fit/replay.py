@@ -25,7 +25,7 @@ class Replay:
     """Configurations of the prior, and the penalty on them.
 
     The first configurations that a state's run passes in training are kept: before the first step
-    the corrected model is the prior.
+    the corrected model is the prior, or what its corrections were taken over from.
 
     Args:
         experiment: its plan has the weight.

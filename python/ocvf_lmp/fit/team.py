@@ -146,7 +146,10 @@ def _work(task: bytes) -> bytes:
     site.share(shared)
     run.restore(state)
     site.model.correction.load_state_dict(correction)
-    outcome = job(site, run, _bench["experiment"], _bench["progress"])
+    try:
+        outcome = job(site, run, _bench["experiment"], _bench["progress"])
+    except SystemExit:
+        os._exit(1)  # or the pool would take it for the job's, and go on with the next one
     return pickle.dumps((run.as_dict(), outcome))
 
 

@@ -89,6 +89,9 @@ class Trainer:
         if self.epoch == 0:
             for name, weights in self.experiment.start.items():
                 self.experiment.corrections[name].load_state_dict(weights)
+        for site in self.sites:
+            if any(run.stage == "measured" for run in site.runs):
+                site.pooled = {}  # averages of the prior, perhaps in another phase
         again = Equilibrate("equilibrating with the start's corrections:", "training", anew=True)
         self._bring("measured", again)
 
@@ -230,3 +233,6 @@ class Trainer:
         self.replay.restore(content["replay"])
         for site in self.sites:
             site.restore(content["sites"][site.point.name])
+            for run in site.runs:  # a run folder of a version that did not begin again
+                if self.epoch == 0 and self.experiment.start and run.measured is not None:
+                    run.stage = "measured" if run.stage == "training" else run.stage

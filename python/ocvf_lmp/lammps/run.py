@@ -151,11 +151,15 @@ def run_lammps(
     return Finished(process.returncode, text, Path(folder))
 
 
-def end_running() -> None:
-    """Asks every LAMMPS that this process has started to end; its caller sees it fail."""
+def end_running(by: signal.Signals = signal.SIGTERM) -> None:
+    """Makes every LAMMPS that this process has started end; its caller sees it fail.
+
+    Args:
+        by: what it is sent; at a SIGTERM mpirun ends its ranks.
+    """
     for process in tuple(_running):
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)  # mpirun then ends its ranks
+            os.killpg(process.pid, by)
 
 
 def lammps_packages(lammps: Lammps) -> set[str]:

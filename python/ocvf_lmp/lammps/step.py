@@ -34,7 +34,7 @@ def likely_device(host: Host) -> torch.device:
     """Where a host's arrays are, as far as can be said before any is seen.
 
     A rank without atoms has none, and has to exchange rows as the others do. Kokkos on a GPU hands
-    its arrays over by CuPy.
+    its arrays over by CuPy; on a CPU, where CuPy happens to be loaded too, this guess is wrong.
     """
     on_gpu = host is Host.KOKKOS and "cupy" in sys.modules and torch.cuda.is_available()
     return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")

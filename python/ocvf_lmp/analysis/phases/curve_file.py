@@ -1,6 +1,8 @@
 """G(r) of a sweep beside its results, for comparisons that do without the sweep's frames."""
 
+import zlib
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -50,7 +52,7 @@ def read_curves(path: Path, instrument: Diffractometer) -> Curves:
     if not path.is_file():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as found:
             if str(found["format"]) != FORMAT:
                 raise ValueError(f"format {found['format']!s}")
             said, wanted = str(found["instrument"]), _words(instrument)
@@ -61,7 +63,7 @@ def read_curves(path: Path, instrument: Diffractometer) -> Curves:
                 )
             keys = zip(found["branch"].tolist(), found["temperature_K"].tolist(), strict=True)
             return dict(zip(keys, found["g_blocks"].astype(np.float64), strict=True))
-    except (OSError, ValueError, KeyError) as reason:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as reason:
         raise DataError(
             f"expected {FORMAT!r} in {path}, found {reason!r}; make the file anew:"
             " ocvf-lmp analyze SWEEP --pdfs"
