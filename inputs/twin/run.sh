@@ -3,13 +3,15 @@
 #
 #   world       the core-shell model that the PDFs of data/world come from: the truth
 #   prior       a PBEsol network
-#   corrected   the prior, trained on the world's PDFs at 100, 150, 250 and 300 K alone: first in
-#               4x4x4 cells, then in those of the PDFs
+#   corrected   the prior, trained on the world's PDFs at 100, 150, 250 and 300 K alone. At 100 and
+#               150 K one correction acts that was trained for all (shared.yaml), at 250 and 300 K
+#               experts, first trained in small cells, then in those of the PDFs, then in the right
+#               phases (train.yaml, large.yaml, experts.yaml)
 #
 # All three are heated from the same polar structure, and cooled from the cubic one, in the same cell,
 # that of the PDFs. verdict.json and analysis.html say how far prior and corrected model are from the
 # world. Everything that is there already is kept, so that a run that was interrupted goes on. About
-# four hours on two cores.
+# five hours on two cores.
 #
 # --quick, a quarter of an hour on two idle cores: prior and the corrected model that is shipped in
 # results/twin, heated in smaller cells (4x4x4), against the shipped results of the world there.
@@ -38,8 +40,13 @@ else
       --timestep 0.0004 --p-damp 0.5 --equilibration 5000 --steps 10000 --every 100 &
   ocvf-lmp train "$root/inputs/twin/train.yaml" --run training
   ocvf-lmp train "$root/inputs/twin/large.yaml" --run training-large --start training/potential.pt
-  ocvf-lmp report training-large --displacement soft-mode
-  potential=training-large/potential.pt
+  ocvf-lmp train "$root/inputs/twin/shared.yaml" --run training-shared
+  ocvf-lmp train "$root/inputs/twin/experts.yaml" --run training-experts \
+      --start training-large/potential.pt
+  ocvf-lmp report training-experts --displacement soft-mode
+  potential=potential.pt
+  ocvf-lmp gate "$potential" --expert training-shared/potential.pt 100 150 \
+      --expert training-experts/potential.pt 250 300
 fi
 [ -f corrected.pt ] || ocvf-lmp export corrected.pt --potential "$potential" --precision float32
 ocvf-lmp sweep prior.pt --folder sweeps/prior "${models[@]}" --temperatures 25:350:25 &
@@ -47,4 +54,4 @@ ocvf-lmp sweep corrected.pt --folder sweeps/corrected "${models[@]}" --temperatu
 for job in $(jobs -p); do wait "$job"; done
 
 ocvf-lmp analyze sweeps/corrected/sweep.h5 sweeps/prior/sweep.h5 --out . --reference "$reference" \
-    --charges-file "$root/data/bto/born_charges.yaml"
+    --charges-file "$root/data/bto/born_charges.yaml" --pdfs
