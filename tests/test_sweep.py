@@ -101,7 +101,10 @@ def test_independent_legs_start_from_the_same_structure(argon):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_the_legs_that_are_being_run(argon, number):
     command = [str(BIN / "ocvf-lmp"), *words(argon, "--workers", "2", steps=10**8)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a job in background ignores ^C
+    )  # fmt: skip
     running = argon / "sweep" / "running"
     deadline = time.monotonic() + 120.0
     while len(list(running.glob("*/log.lammps"))) < 2:
