@@ -1,5 +1,6 @@
 """``ocvf-lmp sweep``: legs that follow one another, whatever interrupts them."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -100,6 +101,7 @@ def test_independent_legs_start_from_the_same_structure(argon):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_the_legs_that_are_being_run(argon, number):
+    leftover: list[Path] = []
     command = [str(BIN / "ocvf-lmp"), *words(argon, "--workers", "2", steps=10**8)]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True,
@@ -107,16 +109,23 @@ def test_an_interrupt_ends_the_legs_that_are_being_run(argon, number):
     )  # fmt: skip
     running = argon / "sweep" / "running"
     deadline = time.monotonic() + 120.0
-    while len(list(running.glob("*/log.lammps"))) < 2:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60.0)
+    try:
+        while len(list(running.glob("*/log.lammps"))) < 2:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60.0)
+    finally:
+        process.kill()
+        for pid in Path("/proc").glob("[0-9]*"):  # what has outlived it
+            if (folder := where(pid)) is not None and argon.resolve() in folder.parents:
+                leftover.append(folder)
+                os.kill(int(pid.name), signal.SIGKILL)
+        process.communicate()
     assert process.returncode == 130
     assert "the same command resumes" in errors
-    folders = {path.resolve() for path in running.iterdir()}
-    assert not [pid for pid in Path("/proc").glob("[0-9]*") if where(pid) in folders]
+    assert not leftover
 
 
 def where(process: Path) -> Path | None:
