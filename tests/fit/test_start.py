@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from training import PLAN, correction, state
+from training import PLAN, correction, die_after, state
 
 from ocvf_lmp.build.start import read_start
 from ocvf_lmp.errors import InputError
@@ -138,17 +138,8 @@ def test_runs_begin_again_from_the_sample_with_the_corrections_of_the_start(
         return Trainer(Experiment(prior, ours, [state()], plan, logbook, start=weights))
 
     found = trainer_of("run")
-    saved, save = 0, Logbook.save
-
-    def save_then_die(self, content):
-        nonlocal saved
-        save(self, content)
-        saved += 1
-        if saved == killed_after:
-            raise KeyboardInterrupt
-
     if killed_after:
-        monkeypatch.setattr(Logbook, "save", save_then_die)
+        die_after(killed_after, monkeypatch)
         with pytest.raises(KeyboardInterrupt):
             found.run()
         monkeypatch.undo()

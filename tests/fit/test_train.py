@@ -11,6 +11,7 @@ from training import (
     PLAN,
     REWEIGHT,
     correction,
+    die_after,
     metrics,
     parameters_of,
     state,
@@ -99,17 +100,7 @@ def test_a_killed_run_resumes_to_the_same_parameters(
     """
     whole = trainer(prior, tmp_path / "whole", plan=plan)
     whole.run()
-    saved = 0
-    save = Logbook.save
-
-    def save_then_die(self, content):
-        nonlocal saved
-        save(self, content)
-        saved += 1
-        if saved == killed_after:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Logbook, "save", save_then_die)
+    die_after(killed_after, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         trainer(prior, tmp_path / "cut", plan=plan).run()
     monkeypatch.undo()

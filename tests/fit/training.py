@@ -58,6 +58,20 @@ def trainer(prior, folder, states=None, plan=PLAN, shared=True) -> Trainer:
     return Trainer(Experiment(prior, corrections, states, plan, logbook))
 
 
+def die_after(n_saves, monkeypatch) -> None:
+    """Interrupts a training right after its n-th checkpoint."""
+    saved, save = 0, Logbook.save
+
+    def save_then_die(self, content):
+        nonlocal saved
+        save(self, content)
+        saved += 1
+        if saved == n_saves:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Logbook, "save", save_then_die)
+
+
 def metrics(folder) -> list[dict]:
     """What was logged, but for the time that it took."""
     lines = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]

@@ -109,7 +109,7 @@ class Listed:
     def forces(self):
         """Of owned atoms, with those left on their ghosts."""
         total = np.zeros((self.nlocal, 3))
-        np.add.at(total, self.owner.numpy(), self.f)
+        np.add.at(total, self.owner.cpu().numpy(), self.f)
         return total
 
 

@@ -7,7 +7,6 @@ from bto_models import SYMBOLS, Exchanging, corrected, network
 
 from ocvf_lmp.errors import SimulationError
 from ocvf_lmp.lammps.cells import distorted_cell
-from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.lammps.parity import in_python
 from ocvf_lmp.potential.experts import Experts
 from ocvf_lmp.potential.inference import energies_and_slopes
@@ -40,27 +39,12 @@ class OnDevice(Exchanging):
         np.add.at(self.f, self.numbers["pair_i"], slope)
         np.add.at(self.f, self.numbers["pair_j"], -slope)
 
-    @property
-    def forces(self):
-        total = np.zeros((self.nlocal, 3))
-        np.add.at(total, self.owner.cpu().numpy(), self.f)
-        return total
-
 
 def assert_right(data, potential, tolerance):
     expected = in_python(potential, CELL)
     assert data.energy == pytest.approx(float(expected.energy[0]), rel=tolerance)
     np.testing.assert_allclose(data.eatoms.get(), expected.atom_energies, rtol=0, atol=tolerance)
     np.testing.assert_allclose(data.forces, expected.forces, rtol=0, atol=20 * tolerance)
-
-
-@pytest.fixture
-def model_of(tmp_path):
-    def make(potential, **options):
-        export_model(tmp_path / "model.pt", potential, **options)
-        return torch.load(tmp_path / "model.pt", weights_only=False)
-
-    return make
 
 
 def gated():

@@ -7,20 +7,10 @@ from bto_models import SYMBOLS, Exchanging, Listed, corrected, network
 
 from ocvf_lmp.errors import InputError, SimulationError
 from ocvf_lmp.lammps.cells import distorted_cell
-from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.lammps.parity import in_python
 
 CELL = distorted_cell(SYMBOLS, (2, 1, 1), 5)
 CUTOFF, SKIN = 4.5, 1.0
-
-
-@pytest.fixture
-def model_of(tmp_path):
-    def make(potential, **options):
-        export_model(tmp_path / "model.pt", potential, **options)
-        return torch.load(tmp_path / "model.pt", weights_only=False)
-
-    return make
 
 
 def listed_with_ghosts(n_hops, ghost_cutoff=None):

@@ -1,6 +1,6 @@
 """Experts that were trained apart, behind one gate (OCVF eq. 14-15)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from ocvf_lmp import __version__
-from ocvf_lmp.build.start import expert_of
+from ocvf_lmp.build.start import expert_of, made_for, read_corrected
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.experts import Experts
-from ocvf_lmp.potential.weights import describe, load_potential
+from ocvf_lmp.potential.weights import describe
 
 
 def gated(
@@ -34,19 +34,12 @@ def gated(
         ModelFileError: a file is missing or damaged.
     """
     experts: dict[float, nn.Module] = {}
-    sources: list[dict[str, Any]] = []
-    first: Corrected | None = None
-    provenances: list[Mapping[str, Any]] = []
-    for path, temperatures in wanted:
-        potential, provenance = load_potential(path)
-        if not isinstance(potential, Corrected):
-            raise InputError(
-                f"expected a corrected potential in {path} (potential.pt of a run folder), found a"
-                f" {type(potential).__name__}; name another file"
-            )
-        first = first or potential
-        sums = {_sum(p) for p in (*provenances, provenance)} - {""}
-        if not _alike(first.prior, potential.prior) or len(sums) > 1:
+    read = [read_corrected(path) for path, _ in wanted]
+    provenances = [provenance for _, provenance in read]
+    prior, sums = read[0][0].prior, set[str]()
+    for (path, temperatures), (potential, provenance) in zip(wanted, read, strict=True):
+        sums |= {made_for(provenance)} - {""}
+        if not _alike(prior, potential.prior) or len(sums) > 1:
             raise InputError(
                 f"expected corrections of one prior, found another one in {path} than in"
                 f" {wanted[0][0]}; train both on the same"
@@ -55,9 +48,6 @@ def gated(
             if temperature in experts:
                 raise InputError(f"expected one correction for {temperature:g} K, found two")
             experts[temperature] = expert_of(potential.correction, temperature, path)
-        provenances.append(provenance)
-        sources.append({"temperatures": list(temperatures), "provenance": dict(provenance)})
-    assert first is not None
     anchors = sorted(experts)
     mixed = Experts([experts[t] for t in anchors], anchors, width)
     provenance = {
@@ -66,13 +56,12 @@ def gated(
         "prior": provenances[0].get("prior"),
         "temperatures": anchors,
         "synthetic_targets": any(p.get("synthetic_targets") for p in provenances),
-        "experts": sources,
+        "experts": [
+            {"temperatures": list(temperatures), "provenance": provenance}
+            for (_, temperatures), provenance in zip(wanted, provenances, strict=True)
+        ],
     }
-    return Corrected(first.prior, mixed), provenance
-
-
-def _sum(provenance: Mapping[str, Any]) -> str:
-    return (provenance.get("prior") or {}).get("sha256", "")
+    return Corrected(prior, mixed), provenance
 
 
 def _alike(one: nn.Module, other: nn.Module) -> bool:

@@ -51,12 +51,7 @@ def read_start(
             temperature, or several where all states share one.
         ModelFileError: the file is missing or damaged.
     """
-    potential, provenance = load_potential(path)
-    if not isinstance(potential, Corrected):
-        raise InputError(
-            f"expected a corrected potential in {path} to start from (potential.pt of a run"
-            f" folder), found a {type(potential).__name__}; name another file"
-        )
+    potential, provenance = read_corrected(path)
     trained = [state for state in states if not state.held_out]
     ours = {id(corrections[state.name]) for state in trained}
     correction = potential.correction
@@ -73,10 +68,27 @@ def read_start(
         weights = expert_of(correction, wanted[state.name], path).state_dict()
         _compare(weights, corrections[state.name].state_dict(), path)
         found[state.name] = weights
-    return Start(found, _made_for(provenance))
+    return Start(found, made_for(provenance))
 
 
-def _made_for(provenance: Mapping[str, Any]) -> str:
+def read_corrected(path: Path) -> tuple[Corrected, dict[str, Any]]:
+    """What a training has written, and its provenance.
+
+    Raises:
+        InputError: another potential.
+        ModelFileError: the file is missing or damaged.
+    """
+    potential, provenance = load_potential(path)
+    if not isinstance(potential, Corrected):
+        raise InputError(
+            f"expected a corrected potential in {path} (potential.pt of a run folder), found a"
+            f" {type(potential).__name__}; name another file"
+        )
+    return potential, provenance
+
+
+def made_for(provenance: Mapping[str, Any]) -> str:
+    """Sha256 of the prior that corrections were made for; empty where that is not known."""
     return (provenance.get("prior") or {}).get("sha256", "")
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def analyze(options: argparse.Namespace) -> int:
     )  # fmt: skip
     places = output_places(options.sweep, options.out)
     _keep_reference(options.reference, [results for results, _ in places])
-    found = []
+    found, made = [], {}
     for path, (results, figures) in zip(options.sweep, places, strict=True):
         known = path.suffix == RESULTS
         one = read_analysis(path) if known else analyse(path, charges, settings)
@@ -54,12 +54,12 @@ def analyze(options: argparse.Namespace) -> int:
             beside(results).unlink(missing_ok=True)  # of an earlier analysis, perhaps of fewer legs
             console.print(f"wrote {results}")
         if options.pdfs:
-            _keep_curves(path, results)
+            made[path] = _keep_curves(path, results)
         if options.figures:
             save_phase_figures(one, figures)
             console.print(f"wrote figures to {figures}")
     folder = options.out or options.sweep[0].parent
-    judgement = _judge(found, options, charges, settings, folder)
+    judgement = _judge(found, options, charges, settings, folder, made)
     if len(found) > 1:
         _compare(found, judgement.reference, folder, options.figures)
     for one in judgement.tables:
@@ -86,6 +86,7 @@ def _judge(
     charges: BornCharges,
     settings: Settings,
     folder: Path,
+    made: Mapping[Path, Curves],
 ) -> Judgement:
     """The models against a sweep of the truth, its results, or an experiment and the literature."""
     given: Path | None = options.reference
@@ -100,14 +101,14 @@ def _judge(
         reference = of_sweep(truth)
         legs = {(leg.branch, leg.temperature) for model in found for leg in model.legs}
         true = _curves(given, legs & reference.volumes.keys())
-        mine = [_curves(path, set(true)) for path in options.sweep]
+        mine = [made.get(path) or _curves(path, set(true)) for path in options.sweep]
         misfit = [misfits(each, true) for each in mine]
         if options.figures:
             pdfs = pdf_figure([m.name for m in found], INSTRUMENT, mine, true, misfit)
     rows = compare(found, reference, misfit)
     tables = [verdict_table(found, reference, rows)]
-    beside = given.with_name("literature.yaml")
-    literature = options.literature or (beside if beside.is_file() else None)
+    near = given.with_name("literature.yaml")
+    literature = options.literature or (near if near.is_file() else None)
     if literature is not None:
         tables.append(method_table(found, reference, read_literature(literature)))
     path = folder / "verdict.json"
@@ -126,15 +127,18 @@ def _curves(path: Path, wanted: set[tuple[str, float]]) -> Curves:
     return {key: g for key, g in kept.items() if key in wanted}
 
 
-def _keep_curves(path: Path, results: Path) -> None:
-    """Writes G(r) of a sweep beside its results."""
+def _keep_curves(path: Path, results: Path) -> Curves:
+    """Makes G(r) of a sweep and writes it beside the results."""
     if path.suffix == RESULTS:
         console.print(f"note: {path} is no sweep, from which --pdfs could make G(r)")
-    elif found := curves(path, INSTRUMENT):
+        return {}
+    found = curves(path, INSTRUMENT)
+    if found:
         write_curves(beside(results), INSTRUMENT, found)
         console.print(f"wrote {beside(results)}")
     else:
         console.print(f"note: too few sound frames in {path} for G(r)")
+    return found
 
 
 def default_charges() -> Path:
