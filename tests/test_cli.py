@@ -56,6 +56,13 @@ def test_no_configuration(tmp_path, monkeypatch, capsys):
     assert "inputs/bto.yaml" in fails(capsys, "train")
 
 
+def test_no_such_prior(tmp_path, root, capsys):
+    path = changed(tmp_path, root)
+    message = fails(capsys, "train", path, "--run", tmp_path / "run", "--prior", "nowhere.pt")
+    assert "nowhere.pt" in message
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_typo_and_a_negative_value_are_both_named(tmp_path, root, capsys):
     path = changed(tmp_path, root, training={"epoch": 3, "learning_rate": -1.0})
     message = fails(capsys, "train", path, "--run", tmp_path / "run")

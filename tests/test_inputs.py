@@ -1,5 +1,6 @@
 """Every shipped configuration can be trained with; the examples do what they are there to show."""
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -81,13 +82,13 @@ def test_comments_name_the_file_itself(name):
     assert any("--quick" in line for line in commands) <= ("quick" in yaml.safe_load(text))
 
 
-def trained(name, tmp_path, training=None) -> Path:
+def trained(name, tmp_path, training=None, options=()) -> Path:
     """The run folder of a training like the shipped one, on a single cell and short."""
     changes = TINY | {"training": TINY["training"] | (training or {})}
     config = load_config(INPUTS / f"{name}.yaml", quick=True, changes=changes)
     path, run = tmp_path / "tiny.yaml", tmp_path / "run"
     path.write_text(dump_config(config))
-    assert main(["train", str(path), "--run", str(run)]) == 0
+    assert main(["train", str(path), "--run", str(run), *options]) == 0
     return run
 
 
@@ -115,6 +116,17 @@ def test_the_joint_example_keeps_a_state_aside_and_stops_by_it(tmp_path, capsys)
         assert (run / f"replica2_{state}.h5").is_file()
         parts = json.loads((run / "evaluation.json").read_text())["after"][state]["parts"]
         assert parts.keys() == {f"BaTiO3_SYNTHETIC_neutron_{state}", "lattice1"}
+
+
+def test_another_prior_takes_the_place_of_the_configured_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(INPUTS.parent / "data")
+    run = trained("bto_cevm", tmp_path, options=["--prior", "prior/bto_pbesol_200.pt"])
+    corrected, provenance = load_potential(run / "potential.pt")
+    other = INPUTS.parent / "data" / "prior" / "bto_pbesol_200.pt"
+    assert provenance["prior"]["sha256"] == hashlib.sha256(other.read_bytes()).hexdigest()
+    state, expected = corrected.prior.state_dict(), load_potential(other)[0].state_dict()
+    assert state.keys() == expected.keys()
+    assert all(torch.equal(state[k], v) for k, v in expected.items())
 
 
 def test_the_rigid_example_solves_for_multipliers_of_every_state(tmp_path):

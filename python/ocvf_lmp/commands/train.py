@@ -30,12 +30,7 @@ DELTA_ONLY = (LammpsPriorConfig, ChgnetPriorConfig, CalculatorPriorConfig)
 
 def train(options: argparse.Namespace) -> int:
     """Trains, or resumes an interrupted training, and prints what it achieved."""
-    changes: dict[str, Any] = {}
-    if options.epochs:
-        changes["epochs"] = options.epochs
-    if options.start:
-        changes["start"] = options.start.resolve()
-    config = load_config(options.config, options.quick, {"training": changes} if changes else None)
+    config = load_config(options.config, options.quick, _changes(options))
     folder: Path = options.folder or RUNS / (config.name + ("-quick" if options.quick else ""))
     torch.set_num_threads(thread_count(config))
     keep_memory()
@@ -58,6 +53,18 @@ def train(options: argparse.Namespace) -> int:
         if not improved:
             console.print("warning: the loss did not fall at every state; train longer (--epochs)")
     return 0
+
+
+def _changes(options: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says instead of the configuration."""
+    training = {
+        "epochs": options.epochs or None,
+        "start": options.start and options.start.resolve(),
+    }
+    changes: dict[str, Any] = {"training": {k: v for k, v in training.items() if v is not None}}
+    if options.prior:
+        changes["prior"] = options.prior.resolve()
+    return changes
 
 
 def _run(config: ExperimentConfig, folder: Path, fresh: bool, ranks: Ranks | None) -> None:
