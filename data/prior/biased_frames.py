@@ -8,6 +8,7 @@ Snapshots of NPT runs of 40 atoms; energy, forces and stress of each with the sh
 a potential of the ions knows no shells.
 """
 
+import contextlib
 import ctypes
 import subprocess
 import sys
@@ -79,11 +80,13 @@ def relaxed(atoms: Atoms, folder: Path) -> Atoms:
     write(data, atoms, format="lammps-data", specorder=SYMBOLS, atom_style="full", masses=True)
     # the run of no steps relaxes the shells and evaluates
     wanted = {
-        "data": data, "barostat": "none", "steps": 0, "ti_spring": TI_SPRING, "accuracy": ACCURACY
+        "data": data.absolute(), "barostat": "none", "steps": 0,
+        "ti_spring": TI_SPRING, "accuracy": ACCURACY,
     }  # fmt: skip
     words = [word for name, value in wanted.items() for word in ("-var", name, str(value))]
     lmp = lammps(cmdargs=["-log", "none", "-screen", "none", *words])
-    lmp.file(str(MODEL))
+    with contextlib.chdir(folder):  # where the input writes its dumps
+        lmp.file(str(MODEL))
     order = np.argsort(np.array(lmp.numpy.extract_atom("id"))[: lmp.extract_setting("nlocal")])
     on_each = np.array(lmp.numpy.extract_atom("f"))[order]
     forces = on_each[: len(atoms)] + on_each[len(atoms) :]
