@@ -71,6 +71,29 @@ def test_a_temperature_to_start_from_needs_a_file(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_state_may_begin_in_a_phase_of_its_own(tmp_path):
+    config = load_config(INPUTS / "bto.yaml", changes=TINY)
+    first, *others = config.states
+    alone = first.model_copy(update={"off_centering": (0.0, 0.0, 0.1)})
+    config = config.model_copy(update={"states": [alone, *others]})
+    states = build_trainer(config, tmp_path / "run").experiment.states
+    moved, usual = (s.structure.positions[s.structure.species == 1] for s in states[:2])
+    expected = torch.tensor([[0.0, 0.0, 0.1]], dtype=moved.dtype) - torch.tensor(
+        config.sample.off_centering, dtype=moved.dtype
+    )
+    assert torch.allclose(moved - usual, expected, atol=1e-12)
+
+
+def test_a_phase_of_its_own_needs_a_sample_of_unit_cells(tmp_path):
+    config = load_config(INPUTS / "bto.yaml", changes=TINY)
+    sample = config.sample.model_copy(update={"structure": tmp_path / "sample.cif"})
+    state = config.states[0].model_copy(update={"off_centering": (0.0, 0.0, 0.1)})
+    config = config.model_copy(update={"sample": sample, "states": [state]})
+    with pytest.raises(InputError, match=r"beside off_centering of the state at .* sample\.cif"):
+        build_trainer(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_comments_name_the_file_itself(name):
     """A copied file whose comment starts another training would mislead."""

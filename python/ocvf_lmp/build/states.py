@@ -49,13 +49,17 @@ def build_structure(sample: SampleConfig, symbols: tuple[str, ...]) -> Structure
     return from_ase(atoms, symbols)  # pyright: ignore
 
 
-def build_state(config: ExperimentConfig, state: StateConfig, structure: Structure) -> StatePoint:
-    """A state with its targets.
+def build_state(
+    config: ExperimentConfig, state: StateConfig, symbols: tuple[str, ...]
+) -> StatePoint:
+    """A state with its sample, for a potential of these species, and its targets.
 
     Raises:
-        InputError: the sample is too small for the targets, or a target asks for the impossible.
-        DataError: a target's file is wrong.
+        InputError: the sample has other species, is not periodic, or too small for the targets; or
+            a target asks for the impossible.
+        DataError: the file of the sample or of a target is wrong.
     """
+    structure = build_structure(_sample(config, state), symbols)
     name = f"{state.temperature:g}K"
     if state.pressure != 1.0:
         name += f"_{state.pressure:g}bar"
@@ -68,6 +72,17 @@ def build_state(config: ExperimentConfig, state: StateConfig, structure: Structu
     return StatePoint(
         name, structure, config.sample.repeat, params, targets, state.weight, state.held_out
     )
+
+
+def _sample(config: ExperimentConfig, state: StateConfig) -> SampleConfig:
+    if state.off_centering is None:
+        return config.sample
+    if config.sample.structure is not None:
+        raise InputError(
+            f"expected a sample that is built of unit cells beside off_centering of the state at"
+            f" {state.temperature:g} K, found the file {config.sample.structure}; leave one away"
+        )
+    return config.sample.model_copy(update={"off_centering": state.off_centering})
 
 
 def _target(

@@ -13,7 +13,7 @@ from ocvf_lmp.build.corrections import build_corrections
 from ocvf_lmp.build.engine import build_engine
 from ocvf_lmp.build.prior import build_prior
 from ocvf_lmp.build.start import Start, read_start
-from ocvf_lmp.build.states import build_state, build_structure
+from ocvf_lmp.build.states import build_state
 from ocvf_lmp.config.file import differing_entries, dump_config, load_config
 from ocvf_lmp.config.schema import ExperimentConfig
 from ocvf_lmp.errors import InputError
@@ -42,8 +42,7 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     """
     plan = _plan(config)
     prior = build_prior(config.prior)
-    structure = build_structure(config.sample, prior.symbols)
-    states = [build_state(config, state, structure) for state in config.states]
+    states = [build_state(config, state, prior.symbols) for state in config.states]
     corrections = build_corrections(config, prior.symbols, states)
     start = _start(config, corrections, states)
     engine = build_engine(config, prior)

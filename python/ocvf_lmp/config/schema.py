@@ -12,6 +12,7 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Triple = tuple[Positive, Positive, Positive]
 RepeatTriple = tuple[Count, Count, Count]
+Vector = tuple[float, float, float]
 
 
 class SampleConfig(Strict):
@@ -21,7 +22,7 @@ class SampleConfig(Strict):
     repeat: RepeatTriple = Field((2, 2, 2), description="unit cells along a, b, c")
     symbols: tuple[str, str, str] = Field(("Ba", "Ti", "O"), description="A, B, anion")
     lattice: Triple = Field((4.0, 4.0, 4.0), description="initial a, b, c of the unit cell, Å")
-    off_centering: tuple[float, float, float] = Field(
+    off_centering: Vector = Field(
         (0.06, 0.06, 0.06), description="initial displacement of B, Å"
     )
 
@@ -142,6 +143,11 @@ class StateConfig(Strict):
     start_temperature: Positive | None = Field(
         None,
         description="of the expert in `training.start` that it begins with, K; null: its own",
+    )
+    off_centering: Vector | None = Field(
+        None,
+        description="initial displacement of B, Å, for a state in another phase than the sample;"
+        " null: the sample's",
     )
     targets: Annotated[
         list[PdfTargetConfig | LatticeTargetConfig | StressTargetConfig],
