@@ -22,9 +22,7 @@ class SampleConfig(Strict):
     repeat: RepeatTriple = Field((2, 2, 2), description="unit cells along a, b, c")
     symbols: tuple[str, str, str] = Field(("Ba", "Ti", "O"), description="A, B, anion")
     lattice: Triple = Field((4.0, 4.0, 4.0), description="initial a, b, c of the unit cell, Å")
-    off_centering: Vector = Field(
-        (0.06, 0.06, 0.06), description="initial displacement of B, Å"
-    )
+    off_centering: Vector = Field((0.06, 0.06, 0.06), description="initial displacement of B, Å")
 
 
 class SamplerConfig(Strict):
