@@ -75,3 +75,12 @@ def test_a_run_gives_frames_of_cores(script, tmp_path, monkeypatch):
     frames = script.snapshots(300, str(tmp_path))
     assert [len(frame) for frame in frames] == [40, 40]
     assert not np.array_equal(frames[0].positions, frames[1].positions)
+
+
+def test_the_stiffer_spring_acts(script, tmp_path, monkeypatch):
+    frame = polar_frame()
+    stiffer = script.relaxed(frame, tmp_path).get_potential_energy()
+    monkeypatch.setattr(script, "TI_SPRING", 153.07)
+    world = script.relaxed(frame, tmp_path).get_potential_energy()
+    # the minimum over the shells rises with any of their springs
+    assert stiffer > world + 0.05

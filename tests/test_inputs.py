@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -126,6 +127,15 @@ def trained(name, tmp_path, training=None, options=()) -> Path:
 
 def records(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("path", sorted(INPUTS.rglob("in.*")), ids=lambda path: path.name)
+def test_variables_of_a_lammps_input_act(path):
+    lines = [line.partition("#")[0] for line in path.read_text().splitlines()]
+    for name in re.findall(r"^variable (\w+)", "\n".join(lines), re.MULTILINE):
+        used = rf"\$\{{{name}\}}|\bv_{name}\b"
+        others = [line for line in lines if not line.startswith(f"variable {name} ")]
+        assert any(re.search(used, line) for line in others), f"{path.name} never uses {name}"
 
 
 def test_the_joint_example_keeps_a_state_aside_and_stops_by_it(tmp_path, capsys):

@@ -29,7 +29,7 @@ MODEL = Path(__file__).parents[2] / "inputs" / "in.bto_shells"
 
 SYMBOLS = ("Ba", "Ti", "O")
 
-STIFFENING = 1.04
+STIFFENING = 1.08
 
 TI_SPRING = STIFFENING * 153.07
 """k2/2 of Ti, eV/Å²; the factor behind is the world's."""
