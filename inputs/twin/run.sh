@@ -41,9 +41,9 @@ if [ "$mode" = quick ]; then
 elif [ "$mode" = biased ]; then
   models+=(--repeat 6 6 6)
   reference=$shipped/world_analysis.json
-  ocvf-lmp train "$root/inputs/twin/shared.yaml" --run training-shared --prior "$prior" --epochs 8
+  ocvf-lmp train "$root/inputs/twin/shared.yaml" --run training-shared --prior "$prior" --epochs 10
   ocvf-lmp train "$root/inputs/twin/shared_large.yaml" --run training --prior "$prior" \
-      --start training-shared/potential.pt --epochs 3
+      --start training-shared/potential.pt --epochs 4
   potential=training/potential.pt
 else
   models+=(--repeat 6 6 6)
