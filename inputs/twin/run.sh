@@ -29,27 +29,24 @@ mkdir -p "$folder"
 cd "$folder"
 start=(--off-centering 0.06 0.06 0.06 --branches heating)
 [ "$mode" = quick ] || start+=(cooling)
-models=("${start[@]}" --lattice 4.0 4.0 4.0 --equilibration 1000 --steps 2000 --every 20)
-
+cells=(6 6 6)
 prior=$root/data/prior/bto_pbesol_200.pt
-if [ "$mode" = biased ]; then prior=$root/data/prior/bto_biased.pt; fi
-[ -f prior.pt ] || ocvf-lmp export prior.pt --potential "$prior" --precision float32
+
 if [ "$mode" = quick ]; then
-  models+=(--repeat 4 4 4)
+  cells=(4 4 4)
   reference=$shipped/world_4x4x4_analysis.json
   potential=$shipped/corrected.pt
 elif [ "$mode" = biased ]; then
-  models+=(--repeat 6 6 6)
+  prior=$root/data/prior/bto_biased.pt
   reference=$shipped/world_analysis.json
   ocvf-lmp train "$root/inputs/twin/shared.yaml" --run training-shared --prior "$prior" --epochs 10
   ocvf-lmp train "$root/inputs/twin/shared_large.yaml" --run training --prior "$prior" \
-      --start training-shared/potential.pt --epochs 4
+      --start training-shared/potential.pt
   potential=training/potential.pt
 else
-  models+=(--repeat 6 6 6)
   reference=sweeps/world/sweep.h5
   ocvf-lmp sweep --lammps "$root/inputs/in.bto_shells" --name world --folder sweeps/world \
-      "${start[@]}" --repeat 6 6 6 --lattice 4.01 4.01 4.01 --temperatures 125:400:25 \
+      "${start[@]}" --repeat "${cells[@]}" --lattice 4.01 4.01 4.01 --temperatures 125:400:25 \
       --timestep 0.0004 --p-damp 0.5 --equilibration 5000 --steps 10000 --every 100 &
   ocvf-lmp train "$root/inputs/twin/train.yaml" --run training
   ocvf-lmp train "$root/inputs/twin/large.yaml" --run training-large --start training/potential.pt
@@ -61,7 +58,9 @@ else
   ocvf-lmp gate "$potential" --expert training-shared/potential.pt 100 150 \
       --expert training-experts/potential.pt 250 300
 fi
+[ -f prior.pt ] || ocvf-lmp export prior.pt --potential "$prior" --precision float32
 [ -f corrected.pt ] || ocvf-lmp export corrected.pt --potential "$potential" --precision float32
+models=("${start[@]}" --repeat "${cells[@]}" --lattice 4.0 4.0 4.0 --equilibration 1000 --steps 2000 --every 20)
 ocvf-lmp sweep prior.pt --folder sweeps/prior "${models[@]}" --temperatures 25:350:25 &
 ocvf-lmp sweep corrected.pt --folder sweeps/corrected "${models[@]}" --temperatures 75:400:25
 for job in $(jobs -p); do wait "$job"; done
