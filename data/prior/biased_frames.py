@@ -30,9 +30,7 @@ MODEL = Path(__file__).parents[2] / "inputs" / "in.bto_shells"
 SYMBOLS = ("Ba", "Ti", "O")
 
 STIFFENING = 1.08
-
-TI_SPRING = STIFFENING * 153.07
-"""k2/2 of Ti, eV/Å²; the factor behind is the world's."""
+"""Of the spring between core and shell of Ti; 1: the world."""
 
 TEMPERATURES = (50, 100, 150, 200, 250, 300, 400, 500)
 """K; one run each, from the polar structure, with the temperature as its seed."""
@@ -92,7 +90,7 @@ def relaxed(atoms: Atoms, folder: Path) -> Atoms:
 
 def _arguments(**variables: object) -> list[str]:
     """Of LAMMPS, which is silent, with the variables of `MODEL`."""
-    variables["ti_spring"] = TI_SPRING
+    variables["stiffening"] = STIFFENING
     words = [word for name, value in variables.items() for word in ("-var", name, str(value))]
     return ["-log", "none", "-screen", "none", *words]
 

@@ -23,7 +23,10 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 shipped=$root/results/twin
 mode=
-case "${1:-}" in --quick | --biased) mode=${1#--}; shift ;; esac
+case "${1:-}" in
+  --quick | --biased) mode=${1#--}; shift ;;
+  -*) echo "run.sh: expected --quick, --biased or a folder, found $1" >&2; exit 2 ;;
+esac
 folder=${1:-$root/runs/twin${mode:+-$mode}}
 mkdir -p "$folder"
 cd "$folder"
