@@ -143,7 +143,7 @@ def analyse(path: Path, charges: BornCharges, settings: Settings) -> Analysis:
         left_out=left_out,
         transitions=transitions,
         hysteresis=hysteresis(transitions),
-        phases=phase_results(list(zip(legs, aligned, polar, strict=True))),
+        phases=phase_results(list(zip(legs, aligned, polar, strain, strict=True))),
         free_steps=steps,
         balances=balance,
         remarks=_remarks(results, legs, polar, window, gated),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ocvf_lmp.analysis.phases.alignment import Aligned, symmetric_parameters
-from ocvf_lmp.analysis.phases.classify import PHASES, Labels
+from ocvf_lmp.analysis.phases.classify import PHASES, C, Labels, R
 from ocvf_lmp.analysis.phases.results import PhaseResult, Value
 from ocvf_lmp.analysis.phases.series import LegSeries
 from ocvf_lmp.analysis.phases.statistics import block_error
@@ -16,11 +16,17 @@ PURE = 0.8
 VISITED = 0.2
 """Share of a leg's frames from which the leg counts for a phase; fewer are strays of noise."""
 
-Leg = tuple[LegSeries, Aligned, Labels]
+Leg = tuple[LegSeries, Aligned, Labels, Labels]
+"""A leg, its frames along the polar axis, and its phases by polarization and by strain."""
 
 
 def phase_results(legs: Sequence[Leg]) -> list[PhaseResult]:
-    """Of every phase that some leg visits, by polarization."""
+    """Of every phase that some leg visits, by polarization where the strain does not contradict.
+
+    Where a polarization changes its axis within a window, its mean reads as another phase than the
+    cell has. A phase that no cell confirms, for instance at a constant cell, is that of the
+    polarization alone.
+    """
     found = [_phase(k, legs) for k in range(len(PHASES))]
     return [one for one in found if one is not None]
 
@@ -41,29 +47,38 @@ def pooled(parts: Sequence[np.ndarray]) -> Value:
     return Value(mean, float(squares**0.5) if total > 1 else np.nan)
 
 
+def _in_phase(k: int, polar: Labels, strain: Labels) -> np.ndarray:
+    """Which frames are in a phase, (frames,); the small shears of R may read C."""
+    cell = np.isin(strain.frames, [k, C]) if k == R else strain.frames == k
+    return (polar.frames == k) & cell
+
+
 def _phase(k: int, legs: Sequence[Leg]) -> PhaseResult | None:
-    visits = [(s, a, lab.frames == k) for s, a, lab in legs if lab.fractions[k] >= VISITED]
+    inside = [(s, a, _in_phase(k, polar, strain)) for s, a, polar, strain in legs]
+    if all(frames.mean() < VISITED for _, _, frames in inside):
+        inside = [(s, a, polar.frames == k) for s, a, polar, _ in legs]
+    visits = [visit for visit in inside if visit[2].mean() >= VISITED]
     if not visits:
         return None
 
     def gather(what: Callable[[LegSeries, Aligned], np.ndarray]) -> list[np.ndarray]:
-        return [what(series, aligned)[inside] for series, aligned, inside in visits]
+        return [what(series, aligned)[frames] for series, aligned, frames in visits]
 
     sizes = gather(lambda s, _: np.linalg.norm(s.polarization, axis=1))
     ordered = pooled(gather(lambda _, a: np.linalg.norm(a.means, axis=1)[a.window]))
-    frames = np.concatenate(sizes)
+    every = np.concatenate(sizes)
     names = symmetric_parameters(PHASES[k], visits[0][1].lattice)
     size = pooled(sizes)
-    expansion, count = expansion_of([(s, lab.fractions[k]) for s, _, lab in legs])
+    expansion, count = expansion_of([(s, float(frames.mean())) for s, _, frames in inside])
     temperatures = [s.temperature for s, _, _ in visits]
     return PhaseResult(
         PHASES[k],
         min(temperatures),
         max(temperatures),
-        len(frames),
+        len(every),
         size,
-        float(frames.std()),
-        float(frames.var()),
+        float(every.std()),
+        float(every.var()),
         Value(ordered.value, size.error),
         {
             n: pooled(gather(lambda _, a, n=n: symmetric_parameters(PHASES[k], a.lattice)[n]))
