@@ -36,7 +36,8 @@ TINY = {
 
 def with_a_start(config: ExperimentConfig) -> ExperimentConfig:
     """Experts of an earlier stage, where the configuration chooses among them."""
-    if not any(state.start_temperature for state in config.states):
+    chosen = [config.training.start_temperature, *(s.start_temperature for s in config.states)]
+    if not any(chosen):
         return config
     shipped = INPUTS.parent / "results" / "bto" / "corrected.pt"
     training = config.training.model_copy(update={"start": shipped})

@@ -3,10 +3,9 @@
 #
 #   world       the core-shell model that the PDFs of data/world come from: the truth
 #   prior       a PBEsol network
-#   corrected   the prior, trained on the world's PDFs at 100, 150, 250 and 300 K alone. At 100 and
-#               150 K one correction acts that was trained for all (shared.yaml), at 250 and 300 K
-#               experts, first trained in small cells, then in those of the PDFs, then in the right
-#               phases (train.yaml, large.yaml, experts.yaml)
+#   corrected   the prior, trained on the world's PDFs at 100, 150, 250 and 300 K alone: experts, in small
+#               cells, in those of the PDFs, and in the right phases (train.yaml, large.yaml,
+#               experts.yaml); then that of 250 K goes on for all four temperatures (shared_large.yaml)
 #
 # All three are heated from the same polar structure, and cooled from the cubic one, in the same cell,
 # that of the PDFs. verdict.json and analysis.html say how far prior and corrected model are from the
@@ -17,8 +16,8 @@
 # results/twin, heated in smaller cells (4x4x4), against the shipped results of the world there.
 #
 # --biased, an hour and a half: another prior, a network of a core-shell model that differs from the world
-# in one number (data/prior), and one correction for all temperatures (shared.yaml, shared_large.yaml),
-# against the shipped results of the world. What came out: results/twin_biased.
+# in one number (data/prior), and one correction for all temperatures from the beginning (shared.yaml,
+# shared_large.yaml), against the shipped results of the world. What came out: results/twin_biased.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 shipped=$root/results/twin
@@ -44,22 +43,21 @@ elif [ "$mode" = biased ]; then
   reference=$shipped/world_analysis.json
   ocvf-lmp train "$root/inputs/twin/shared.yaml" --run training-shared --prior "$prior" --epochs 10
   ocvf-lmp train "$root/inputs/twin/shared_large.yaml" --run training --prior "$prior" \
-      --start training-shared/potential.pt
+      --start training-shared/potential.pt --epochs 4
   potential=training/potential.pt
 else
   reference=sweeps/world/sweep.h5
   ocvf-lmp sweep --lammps "$root/inputs/in.bto_shells" --name world --folder sweeps/world \
       "${start[@]}" --repeat "${cells[@]}" --lattice 4.01 4.01 4.01 --temperatures 125:400:25 \
       --timestep 0.0004 --p-damp 0.5 --equilibration 5000 --steps 10000 --every 100 &
-  ocvf-lmp train "$root/inputs/twin/train.yaml" --run training
-  ocvf-lmp train "$root/inputs/twin/large.yaml" --run training-large --start training/potential.pt
-  ocvf-lmp train "$root/inputs/twin/shared.yaml" --run training-shared
+  ocvf-lmp train "$root/inputs/twin/train.yaml" --run training-small
+  ocvf-lmp train "$root/inputs/twin/large.yaml" --run training-large --start training-small/potential.pt
   ocvf-lmp train "$root/inputs/twin/experts.yaml" --run training-experts \
       --start training-large/potential.pt
-  ocvf-lmp report training-experts --displacement soft-mode
-  potential=potential.pt
-  ocvf-lmp gate "$potential" --expert training-shared/potential.pt 100 150 \
-      --expert training-experts/potential.pt 250 300
+  ocvf-lmp train "$root/inputs/twin/shared_large.yaml" --run training \
+      --start training-experts/potential.pt
+  ocvf-lmp report training --displacement soft-mode
+  potential=training/potential.pt
 fi
 [ -f prior.pt ] || ocvf-lmp export prior.pt --potential "$prior" --precision float32
 [ -f corrected.pt ] || ocvf-lmp export corrected.pt --potential "$potential" --precision float32
