@@ -15,6 +15,7 @@ from ocvf_lmp.cli import main
 from ocvf_lmp.config.file import dump_config, load_config
 from ocvf_lmp.config.schema import ExperimentConfig
 from ocvf_lmp.errors import InputError
+from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.pair_series import PairSeries
 from ocvf_lmp.potential.weights import load_potential
@@ -178,3 +179,12 @@ def test_the_rigid_example_solves_for_multipliers_of_every_state(tmp_path):
     assert experts.anchors == (100.0, 300.0)
     assert all(isinstance(expert, PairSeries) for expert in experts.experts)
     assert all(float(e.coefficients.abs().max()) > 0.0 for e in experts.experts)
+
+
+@pytest.mark.parametrize(
+    "name", ["bto/corrected.pt", "twin/corrected.pt", "twin_biased/potential.pt"]
+)
+def test_shipped_corrections_are_potentials_that_export_takes(name):
+    potential, provenance = load_potential(INPUTS.parent / "results" / name)
+    assert isinstance(potential, Corrected)
+    assert provenance["synthetic_targets"]

@@ -63,7 +63,7 @@ fi
 [ -f corrected.pt ] || ocvf-lmp export corrected.pt --potential "$potential" --precision float32
 models=("${start[@]}" --repeat "${cells[@]}" --lattice 4.0 4.0 4.0 --equilibration 1000 --steps 2000 --every 20)
 ocvf-lmp sweep prior.pt --folder sweeps/prior "${models[@]}" --temperatures 25:350:25 &
-ocvf-lmp sweep corrected.pt --folder sweeps/corrected "${models[@]}" --temperatures 75:400:25
+ocvf-lmp sweep corrected.pt --folder sweeps/corrected "${models[@]}" --temperatures 75:450:25
 for job in $(jobs -p); do wait "$job"; done
 
 ocvf-lmp analyze sweeps/corrected/sweep.h5 sweeps/prior/sweep.h5 --out . --reference "$reference" \
