@@ -21,12 +21,7 @@ Leg = tuple[LegSeries, Aligned, Labels, Labels]
 
 
 def phase_results(legs: Sequence[Leg]) -> list[PhaseResult]:
-    """Of every phase that some leg visits, by polarization where the strain does not contradict.
-
-    Where a polarization changes its axis within a window, its mean reads as another phase than the
-    cell has. A phase that no cell confirms, for instance at a constant cell, is that of the
-    polarization alone.
-    """
+    """Of every phase that some leg visits, by polarization where no cell contradicts it."""
     found = [_phase(k, legs) for k in range(len(PHASES))]
     return [one for one in found if one is not None]
 
@@ -47,38 +42,44 @@ def pooled(parts: Sequence[np.ndarray]) -> Value:
     return Value(mean, float(squares**0.5) if total > 1 else np.nan)
 
 
-def _in_phase(k: int, polar: Labels, strain: Labels) -> np.ndarray:
-    """Which frames are in a phase, (frames,); the small shears of R may read C."""
-    cell = np.isin(strain.frames, [k, C]) if k == R else strain.frames == k
-    return (polar.frames == k) & cell
+def _members(k: int, legs: Sequence[Leg]) -> list[np.ndarray]:
+    """Which frames of each leg are in a phase: by polarization, where the cell does not contradict.
+
+    Where a polarization changes its axis within a window, its mean reads as another phase than the
+    cell has; but the small shears of R may read C. A phase that no cell confirms, for instance at a
+    constant cell, is that of the polarization alone.
+    """
+    cells = (R, C) if k == R else (k,)
+    both = [(p.frames == k) & np.isin(strain.frames, cells) for *_, p, strain in legs]
+    if any(inside.mean() >= VISITED for inside in both):
+        return both
+    return [polar.frames == k for *_, polar, _ in legs]
 
 
 def _phase(k: int, legs: Sequence[Leg]) -> PhaseResult | None:
-    inside = [(s, a, _in_phase(k, polar, strain)) for s, a, polar, strain in legs]
-    if all(frames.mean() < VISITED for _, _, frames in inside):
-        inside = [(s, a, polar.frames == k) for s, a, polar, _ in legs]
-    visits = [visit for visit in inside if visit[2].mean() >= VISITED]
+    found = [(leg[0], leg[1], inside) for leg, inside in zip(legs, _members(k, legs), strict=True)]
+    visits = [visit for visit in found if visit[2].mean() >= VISITED]
     if not visits:
         return None
 
     def gather(what: Callable[[LegSeries, Aligned], np.ndarray]) -> list[np.ndarray]:
-        return [what(series, aligned)[frames] for series, aligned, frames in visits]
+        return [what(series, aligned)[inside] for series, aligned, inside in visits]
 
     sizes = gather(lambda s, _: np.linalg.norm(s.polarization, axis=1))
     ordered = pooled(gather(lambda _, a: np.linalg.norm(a.means, axis=1)[a.window]))
-    every = np.concatenate(sizes)
+    frames = np.concatenate(sizes)
     names = symmetric_parameters(PHASES[k], visits[0][1].lattice)
     size = pooled(sizes)
-    expansion, count = expansion_of([(s, float(frames.mean())) for s, _, frames in inside])
+    expansion, count = expansion_of([(s, float(inside.mean())) for s, _, inside in found])
     temperatures = [s.temperature for s, _, _ in visits]
     return PhaseResult(
         PHASES[k],
         min(temperatures),
         max(temperatures),
-        len(every),
+        len(frames),
         size,
-        float(every.std()),
-        float(every.var()),
+        float(frames.std()),
+        float(frames.var()),
         Value(ordered.value, size.error),
         {
             n: pooled(gather(lambda _, a, n=n: symmetric_parameters(PHASES[k], a.lattice)[n]))
