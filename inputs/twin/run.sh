@@ -15,7 +15,7 @@
 # --quick, a quarter of an hour on two idle cores: prior and the corrected model that is shipped in
 # results/twin, heated in smaller cells (4x4x4), against the shipped results of the world there.
 #
-# --biased, an hour and a half: another prior, a network of a core-shell model that differs from the world
+# --biased, some two hours: another prior, a network of a core-shell model that differs from the world
 # in one number (data/prior), and one correction for all temperatures from the beginning (shared.yaml,
 # shared_large.yaml), against the shipped results of the world. What came out: results/twin_biased.
 set -euo pipefail
