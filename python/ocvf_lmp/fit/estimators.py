@@ -154,7 +154,6 @@ def by_adjoint(
         planned = Horizon.of_exponent(run.lyapunov, run.window * timestep)
         run.adapt_window(planned, plan, timestep)
     window = run.window
-    site.objective.forget()
     with progress.task(name, window):
         result = adjoint_gradient(
             site.model, site.objective.species, run.state, site.point.params, window,
@@ -204,7 +203,6 @@ def by_fluctuations(
                     site.model, species, run.state, params, plan.relaxation, plan.relaxation,
                     lambda frame: None,
                 )  # fmt: skip
-            site.objective.forget()
             run.ensemble, run.state = sample(
                 experiment.engine, site.model, correction, species,  # pyright: ignore
                 relaxed, params, length, plan.sample_every, site.objective.observe, on_frame,

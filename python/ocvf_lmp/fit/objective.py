@@ -14,11 +14,7 @@ from ocvf_lmp.md.engine import Frame
 from ocvf_lmp.observables.lattice import lattice_parameters
 from ocvf_lmp.observables.pdf import PdfModel, input_reach
 from ocvf_lmp.observables.rdf import PartialGrid, number_density, partials
-from ocvf_lmp.system.neighbors import NeighborList, build_neighbors, needs_rebuild
 from ocvf_lmp.system.structure import Structure
-
-_SKIN = 0.5
-"""Å; skin of the list of pairs that the partials are made from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +68,6 @@ class Objective:
                     self.grid, structure.symbols, fractions
                 )
         self.with_pressure = any(isinstance(t.target, StressTarget) for t in targets)
-        self._neighbors: NeighborList | None = None
         self._rehearse(structure.cell)
 
     def observe(self, positions: Positions, cell: Cell) -> dict[str, Tensor]:
@@ -81,7 +76,7 @@ class Objective:
         if self.grid is not None:
             density = number_density(cell, self.n_atoms)
             found["density"] = density
-            g = partials(positions, cell, self.species, self.grid, self._pairs(positions, cell))
+            g = partials(positions, cell, self.species, self.grid)
             found["pair_density"] = density * g
         return found
 
@@ -126,15 +121,3 @@ class Objective:
             waves = 1.0 + 0.1 * torch.cos(3.0 * self.grid.r(cell.dtype))
             means["pair_density"] = means["density"] * waves.expand(self.grid.n_pairs, -1)
         self.loss(means)
-
-    def forget(self) -> None:
-        """Drops the cached list of pairs, so that a resumed run repeats every bit."""
-        self._neighbors = None
-
-    def _pairs(self, positions: Positions, cell: Cell) -> NeighborList:
-        assert self.grid is not None
-        listed = self._neighbors
-        if listed is None or needs_rebuild(listed, positions, cell):
-            listed = build_neighbors(positions, cell, self.grid.cutoff, _SKIN)
-            self._neighbors = listed
-        return listed

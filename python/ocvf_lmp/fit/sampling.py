@@ -75,7 +75,6 @@ def measure(
     counts = [0] * N_BLOCKS
     rows: list[tuple[float, Tensor, float, Tensor]] = []
     correction = ForceField(model.correction, objective.species)  # pyright: ignore
-    objective.forget()
 
     @torch.no_grad()
     def observer(frame: Frame) -> None:

@@ -18,7 +18,7 @@ from ocvf_lmp.errors import InputError
 from ocvf_lmp.observables.smearing import spread
 from ocvf_lmp.system.cell import volume
 from ocvf_lmp.system.edges import Edges
-from ocvf_lmp.system.neighbors import NeighborList, build_neighbors
+from ocvf_lmp.system.neighbors import NeighborList, find_pairs
 from ocvf_lmp.system.stack import Stack
 
 WINDOW = 6.0
@@ -138,7 +138,7 @@ def partials(
         species: (atoms,).
         grid: distances and pairs.
         neighbors: a list with a cutoff of at least `grid.cutoff` that is still valid for the
-            configuration; None builds one.
+            configuration; None finds the pairs.
 
     Returns:
         (pairs, bins), differentiable in positions and cell.
@@ -147,16 +147,19 @@ def partials(
         InputError: the list's cutoff is shorter than `grid.cutoff`.
     """
     if neighbors is None:
-        neighbors = build_neighbors(positions, cell, grid.cutoff)
+        pairs = find_pairs(positions, cell, grid.cutoff)
+        center, neighbor, shift = pairs.first, pairs.second, pairs.shift
     elif neighbors.cutoff < grid.cutoff - 1e-9:
         raise InputError(
             f"expected neighbours up to {grid.cutoff:.3f} Å for partials up to r_max ="
             f" {grid.r_max:.3f} Å, found a list with cutoff {neighbors.cutoff:.3f} Å;"
             " build the list with grid.cutoff"
         )
-    half = _one_of_two(neighbors.reverse)
-    center, neighbor = neighbors.center[half], neighbors.neighbor[half]
-    vector = positions[neighbor] - positions[center] + neighbors.shift[half] @ cell
+    else:
+        half = _one_of_two(neighbors.reverse)
+        center, neighbor = neighbors.center[half], neighbors.neighbor[half]
+        shift = neighbors.shift[half]
+    vector = positions[neighbor] - positions[center] + shift @ cell
     return _table(vector, center, neighbor, species, cell, grid)
 
 

@@ -44,27 +44,50 @@ def build_neighbors(
     several images, as happens in cells smaller than the cutoff.
     """
     positions, cell = positions.detach(), cell.detach()
-    reach = cutoff + skin
-    inverse = torch.linalg.inv(cell)
-    fractional = positions @ inverse
-    home = torch.floor(fractional)
-    wrapped = (fractional - home) @ cell
-    images = torch.ceil(reach / heights(cell)).long().tolist()
-    found = []
-    for s in itertools.product(*(range(-n, n + 1) for n in images)):
-        offset = torch.tensor(s, dtype=cell.dtype) @ cell
-        near = torch.cdist(wrapped, wrapped + offset, compute_mode="donot_use_mm_for_euclid_dist")
-        pairs = (near < reach).nonzero()
-        if s == (0, 0, 0):
-            pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-        found.append(torch.cat([pairs, torch.tensor(s).expand(len(pairs), 3)], dim=1))
-    table = torch.cat(found)
-    table = table[torch.argsort(table[:, 0], stable=True)]
-    center, neighbor = table[:, 0].contiguous(), table[:, 1].contiguous()
-    wrapped_shift = table[:, 2:]
-    reverse = _reverse_edges(center, neighbor, wrapped_shift)
-    shift = wrapped_shift.to(cell.dtype) - home[neighbor] + home[center]
+    pairs = find_pairs(positions, cell, cutoff + skin)
+    # both directions, the second half opposite to the first, then by centre
+    center, order = torch.sort(torch.cat([pairs.first, pairs.second]), stable=True)
+    neighbor = torch.cat([pairs.second, pairs.first])[order]
+    shift = torch.cat([pairs.shift, -pairs.shift])[order]
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order))
+    reverse = place[(order + len(pairs.first)) % max(len(order), 1)]
     return NeighborList(center, neighbor, shift, reverse, cutoff, skin, positions, cell)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs of atoms, each listed once.
+
+    Attributes:
+        first: index i, (pairs,).
+        second: index j, (pairs,).
+        shift: whole cell vectors S such that the pair's vector is r_j - r_i + S·cell, (pairs, 3).
+    """
+
+    first: EdgeIndex
+    second: EdgeIndex
+    shift: torch.Tensor
+
+
+def find_pairs(positions: Positions, cell: Cell, reach: float) -> Pairs:
+    """All pairs closer than ``reach``, through every periodic image; see `build_neighbors`."""
+    positions, cell = positions.detach(), cell.detach()
+    home = torch.floor(positions @ torch.linalg.inv(cell))
+    wrapped = positions - home @ cell
+    images = torch.ceil(reach / heights(cell)).long().tolist()
+    found, shifts = [], []
+    for s in itertools.product(*(range(-n, n + 1) for n in images)):
+        if s < (0, 0, 0):  # the same pairs as those of the opposite image
+            continue
+        image = torch.tensor(s, dtype=cell.dtype)
+        near = reach > torch.cdist(
+            wrapped, wrapped + image @ cell, compute_mode="donot_use_mm_for_euclid_dist"
+        )
+        found.append((near if any(s) else near.triu(1)).nonzero())
+        shifts.append(image.expand(len(found[-1]), 3))
+    first, second = torch.cat(found).unbind(dim=1)
+    return Pairs(first, second, torch.cat(shifts) - home[second] + home[first])
 
 
 def edges_from(neighbors: NeighborList, positions: Positions, cell: Cell) -> Edges:
@@ -112,18 +135,3 @@ def largest_motion(moved: torch.Tensor, deformation: torch.Tensor) -> tuple[floa
     moved = moved - moved.mean(dim=-2, keepdim=True)
     largest = float(torch.linalg.vector_norm(moved, dim=-1).max())
     return largest, float(torch.linalg.svdvals(deformation)[..., -1].min())
-
-
-def _reverse_edges(center: EdgeIndex, neighbor: EdgeIndex, shift: torch.Tensor) -> EdgeIndex:
-    base = int(shift.abs().max()) * 2 + 1 if len(shift) else 1
-    n = int(max(center.max(), neighbor.max())) + 1 if len(center) else 1
-
-    def key(i: EdgeIndex, j: EdgeIndex, s: torch.Tensor) -> torch.Tensor:
-        s = s + base // 2
-        return (((i * n + j) * base + s[:, 0]) * base + s[:, 1]) * base + s[:, 2]
-
-    order = torch.argsort(key(center, neighbor, shift))
-    opposite = torch.argsort(key(neighbor, center, -shift))
-    reverse = torch.empty_like(center)
-    reverse[opposite] = order
-    return reverse
