@@ -7,11 +7,11 @@ import pytest
 import torch
 from training import PLAN, correction, die_after, state
 
-from ocvf_lmp.build.start import read_start
+from ocvf_lmp.build.start import read_samples, read_start
 from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.logbook import Logbook
-from ocvf_lmp.fit.site import make_sites
+from ocvf_lmp.fit.site import first_state, make_sites
 from ocvf_lmp.fit.train import Trainer
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.experts import Experts
@@ -126,16 +126,24 @@ def test_the_prior_is_measured_before_the_start_is_taken_over(prior, tmp_path):
 
 
 @pytest.mark.parametrize("killed_after", [None, 3, 4])
-def test_runs_begin_again_from_the_sample_with_the_corrections_of_the_start(
-    prior, tmp_path, killed_after, monkeypatch
+@pytest.mark.parametrize("stretch", [None, 1.02])
+def test_runs_begin_again_from_their_samples_with_the_corrections_of_the_start(
+    prior, tmp_path, killed_after, stretch, monkeypatch
 ):
     """And not from where the prior has left them, also if it was killed in between."""
     weights = {"100K": moved(0.05).state_dict()}
+    sample = state().structure
+    samples = {}
+    if stretch:
+        sample = replace(sample, positions=stretch * sample.positions, cell=stretch * sample.cell)
+        samples["100K", 1] = sample
 
     def trainer_of(folder):
         logbook = Logbook(tmp_path / folder, {}, shared=True)
         ours, plan = {"100K": correction()}, replace(PLAN, epochs=1, learning_rate=1e-12)
-        return Trainer(Experiment(prior, ours, [state()], plan, logbook, start=weights))
+        return Trainer(
+            Experiment(prior, ours, [state()], plan, logbook, start=weights, samples=samples)
+        )
 
     found = trainer_of("run")
     if killed_after:
@@ -152,7 +160,7 @@ def test_runs_begin_again_from_the_sample_with_the_corrections_of_the_start(
     whole.correction.load_state_dict(weights["100K"])
     site = make_sites(found.experiment)[0]
     engine, species = found.experiment.engine, site.objective.species
-    begun = site.runs[0].state
+    begun = first_state(site.point, 1, PLAN, sample)
     for _ in range(2):  # equilibrated with the start's corrections, and relaxed
         begun = engine.run(
             whole, species, begun, site.point.params, PLAN.equilibration, 4, lambda frame: None
@@ -188,3 +196,35 @@ def test_a_training_that_goes_on_does_not_begin_again(prior, tmp_path):
     again = trainer_of(2)
     again.run()
     assert equal(trained, again.experiment.corrections["100K"])
+
+
+def test_samples_of_the_training_that_wrote_the_start(prior, tmp_path):
+    """By state and run; what it did not have begins as ever."""
+    trainer = Trainer(
+        Experiment(
+            prior,
+            {"100K": correction()},
+            [state()],
+            replace(PLAN, epochs=1),
+            Logbook(tmp_path, {}, shared=True),
+        )
+    )
+    trainer.run()
+    ended = trainer.sites[0].runs[0].state
+    found = read_samples(tmp_path / "potential.pt", [state(), state(300.0)], replicas=2)
+    assert found.keys() == {("100K", 1)}
+    assert torch.equal(found["100K", 1].positions, ended.positions)
+    assert torch.equal(found["100K", 1].cell, ended.cell)
+    assert torch.equal(found["100K", 1].species, state().structure.species)
+    with pytest.raises(InputError, match=r"expected samples of 300K .* found those of 100K"):
+        read_samples(tmp_path / "potential.pt", [state(300.0)], replicas=1)
+    backwards = state().structure
+    backwards = replace(
+        backwards,
+        species=backwards.species.flip(0),
+        positions=backwards.positions.flip(0),
+    )
+    with pytest.raises(InputError, match="in the order of this training's"):
+        read_samples(tmp_path / "potential.pt", [replace(state(), structure=backwards)], 1)
+    with pytest.raises(InputError, match=r"leave training\.start_samples away"):
+        read_samples(tmp_path / "elsewhere" / "potential.pt", [state()], 1)

@@ -1,18 +1,21 @@
-"""Weights that corrections begin with: those of an earlier training."""
+"""What a training begins with: corrections, and samples, of an earlier one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ocvf_lmp.errors import InputError
+from ocvf_lmp.fit.logbook import CHECKPOINT
 from ocvf_lmp.fit.plan import StatePoint
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.experts import Experts
 from ocvf_lmp.potential.weights import load_potential
+from ocvf_lmp.system.structure import Structure
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,55 @@ def read_start(
         _compare(weights, corrections[state.name].state_dict(), path)
         found[state.name] = weights
     return Start(found, made_for(provenance))
+
+
+def read_samples(
+    path: Path, states: Sequence[StatePoint], replicas: int
+) -> dict[tuple[str, int], Structure]:
+    """Where the runs of an earlier training stand, for those of the same states.
+
+    A state or a run that it did not have is left out.
+
+    Args:
+        path: the ``potential.pt`` that it has written; its checkpoint lies beside it.
+        states: of this training.
+        replicas: number of runs of each state.
+
+    Returns:
+        Structures by the state's name and the run's number.
+
+    Raises:
+        InputError: no checkpoint, one without any of these states, or of another sample.
+    """
+    checkpoint = path.parent / CHECKPOINT
+    try:
+        sites = torch.load(checkpoint, weights_only=True)["sites"]
+        runs = {name: [run["state"] for run in site["runs"]] for name, site in sites.items()}
+    except Exception as reason:
+        raise InputError(
+            f"expected the checkpoint of the training that wrote {path} in {checkpoint}, to begin"
+            f" with its samples, found none that can be read ({type(reason).__name__}); name the"
+            " potential.pt in a run folder, or leave training.start_samples away"
+        ) from reason
+    found = {}
+    for state in states:
+        for number, run in enumerate(runs.get(state.name, ())[:replicas], start=1):
+            if not torch.equal(run["masses"], state.structure.masses):
+                raise InputError(
+                    f"expected samples of {state.structure.n_atoms} atoms in the order of this"
+                    f" training's in {checkpoint}, found {len(run['masses'])} atoms or another"
+                    " order; set `sample` to that of the training that wrote it, or leave"
+                    " training.start_samples away"
+                )
+            found[state.name, number] = replace(
+                state.structure, positions=run["positions"], cell=run["cell"]
+            )
+    if not found:
+        raise InputError(
+            f"expected samples of {', '.join(s.name for s in states)} in {checkpoint}, found those"
+            f" of {', '.join(runs)}; leave training.start_samples away"
+        )
+    return found
 
 
 def read_corrected(path: Path) -> tuple[Corrected, dict[str, Any]]:

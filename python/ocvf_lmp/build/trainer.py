@@ -12,7 +12,7 @@ from ocvf_lmp import __version__
 from ocvf_lmp.build.corrections import build_corrections
 from ocvf_lmp.build.engine import build_engine
 from ocvf_lmp.build.prior import build_prior
-from ocvf_lmp.build.start import Start, read_start
+from ocvf_lmp.build.start import Start, read_samples, read_start
 from ocvf_lmp.build.states import build_state
 from ocvf_lmp.config.file import differing_entries, dump_config, load_config
 from ocvf_lmp.config.schema import ExperimentConfig
@@ -23,6 +23,7 @@ from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.team import Alone, Processes, Team
 from ocvf_lmp.fit.train import Trainer
+from ocvf_lmp.system.structure import Structure
 
 
 def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -> Trainer:
@@ -45,6 +46,7 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     states = [build_state(config, state, prior.symbols) for state in config.states]
     corrections = build_corrections(config, prior.symbols, states)
     start = _start(config, corrections, states)
+    samples = _samples(config, states, plan)
     engine = build_engine(config, prior)
     provenance = {
         "ocvf_lmp": __version__,
@@ -60,7 +62,7 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     shared = config.training.correction == "shared"
     logbook = Logbook(folder, provenance, shared, writes)
     experiment = Experiment(
-        prior.potential, corrections, states, plan, logbook, engine, start.weights
+        prior.potential, corrections, states, plan, logbook, engine, start.weights, samples
     )
     if writes:
         _claim_folder(config, folder)
@@ -83,6 +85,19 @@ def _start(
             " --start, or leave the temperature away"
         )
     return Start({}, "")
+
+
+def _samples(
+    config: ExperimentConfig, states: Sequence[StatePoint], plan: TrainingPlan
+) -> dict[tuple[str, int], Structure]:
+    if not config.training.start_samples:
+        return {}
+    if config.training.start is None:
+        raise InputError(
+            "expected a file to start from beside start_samples, found none; name one by"
+            " training.start or --start, or leave start_samples away"
+        )
+    return read_samples(config.training.start, states, plan.replicas)
 
 
 def thread_count(config: ExperimentConfig) -> int:
@@ -108,7 +123,12 @@ def build_team(config: ExperimentConfig, trainer: Trainer) -> Iterator[Team]:
 
 def _plan(config: ExperimentConfig) -> TrainingPlan:
     options = config.training.model_dump()
-    for name in ("correction", "start", "start_temperature"):  # what is trained, not how
+    for name in (
+        "correction",
+        "start",
+        "start_temperature",
+        "start_samples",
+    ):  # what is trained, not how
         del options[name]
     return TrainingPlan(**options, seed=config.seed)
 

@@ -173,6 +173,10 @@ class TrainingConfig(Strict):
         None,
         description="of the one expert in it that all states begin with, K; null: as states say",
     )
+    start_samples: bool = Field(
+        False,
+        description="begin where the runs of the training that wrote `start` ended, not anew",
+    )
     epochs: Count = Field(30, description="updates of the parameters")
     replicas: Count = Field(1, description="independent runs of each state")
     window: Count = Field(100, description="steps a gradient goes back through")

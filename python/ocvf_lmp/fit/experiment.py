@@ -11,6 +11,7 @@ from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.stress import StressTarget
 from ocvf_lmp.md.engine import Engine, Twin
 from ocvf_lmp.potential.composite import split
+from ocvf_lmp.system.structure import Structure
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Experiment:
         engine: who runs the dynamics.
         start: weights that corrections begin with, by the state's name; where there are none, and
             while the prior is measured, a correction is zero.
+        samples: what runs begin with once they have these weights, by the state's name and the
+            run's number; others begin with the state's sample again.
 
     Raises:
         InputError: a state without a correction, two of the same name, nothing to train on, a
@@ -41,6 +44,7 @@ class Experiment:
     logbook: Logbook
     engine: Engine = field(default_factory=Twin)
     start: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    samples: Mapping[tuple[str, int], Structure] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [point.name for point in self.states]

@@ -18,6 +18,7 @@ from ocvf_lmp.md.relaxation import Relaxation
 from ocvf_lmp.md.state import NptState, initial_state
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.seeding import normal, stream
+from ocvf_lmp.system.structure import Structure
 
 STRETCH, MOST = 1.5, 6.0
 """Factor on the length of a run whose gradient was noise, and the largest one in all."""
@@ -183,16 +184,19 @@ def make_sites(experiment: Experiment) -> list[Site]:
     return [_site(experiment, point) for point in experiment.states]
 
 
-def first_state(point: StatePoint, number: int, plan: TrainingPlan) -> NptState:
-    """Where a run of a state begins: the sample, with thermal momenta from the plan's seed.
+def first_state(
+    point: StatePoint, number: int, plan: TrainingPlan, sample: Structure | None = None
+) -> NptState:
+    """Where a run of a state begins: a sample, with thermal momenta from the plan's seed.
 
     Args:
         point: the state.
         number: of the run, from 1.
         plan: of the training.
+        sample: that it begins with; the state's if None.
     """
     name = f"momenta/{point.name}" + (f"/{number}" if number > 1 else "")
-    sample = point.structure
+    sample = sample or point.structure
     noise = normal((sample.n_atoms, 3), stream(plan.seed, name))
     return initial_state(sample.positions, sample.cell, sample.masses, point.params, noise)
 

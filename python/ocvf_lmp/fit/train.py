@@ -82,7 +82,7 @@ class Trainer:
         return self.epoch < self.plan.epochs and not self.validation.stopped
 
     def _begin_with_start(self) -> None:
-        """Takes over the weights of an earlier training; its runs begin again from the sample.
+        """Takes over the weights of an earlier training; runs begin again from their samples.
 
         The prior may have left them in another phase, which the correction need not leave.
         """

@@ -53,7 +53,8 @@ class Equilibrate:
     Attributes:
         what: word for the progress.
         stage: of the run, afterwards.
-        anew: from the sample, and not from where the run stands.
+        anew: from the sample, or one that the experiment has for it, and not from where the run
+            stands.
     """
 
     what: str
@@ -64,7 +65,8 @@ class Equilibrate:
         """Does it."""
         plan = experiment.plan
         if self.anew:
-            run.state = first_state(site.point, run.number, plan)
+            sample = experiment.samples.get((site.point.name, run.number))
+            run.state = first_state(site.point, run.number, plan, sample)
         n_steps, every = plan.equilibration, plan.evaluate_every
         task = progress.task(f"{self.what} {run_name(site, run)}", n_steps)
         with (
