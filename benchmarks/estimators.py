@@ -48,7 +48,6 @@ def by_adjoint(site: Site, n_windows: int) -> tuple[torch.Tensor, torch.Tensor, 
     """Mean gradient of windows, variance of one window's components, and seconds a window."""
     run, found, start = site.runs[0], [], time.process_time()
     for _ in range(n_windows):
-        site.objective.forget()
         result = adjoint_gradient(
             site.model, site.objective.species, run.state, site.point.params, WINDOW,
             site.objective.observe, site.pooled_loss(), EVERY,

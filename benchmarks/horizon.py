@@ -84,7 +84,6 @@ def windows(site: Site, states: list[NptState], n_steps: int, exponent: Lyapunov
     gradients, refused, alone = [], 0, 0
     params = site.point.params
     for state in states:
-        site.objective.forget()
         found = adjoint_gradient(
             site.model, site.objective.species, state, params, n_steps,
             site.objective.observe, loss, EVERY, lyapunov=exponent,
