@@ -178,6 +178,9 @@ class TrainingConfig(Strict):
         description="begin where the runs of the training that wrote `start` ended, not anew",
     )
     epochs: Count = Field(30, description="updates of the parameters")
+    average_last: Count = Field(
+        1, description="epochs at the end, the mean of whose parameters is the result"
+    )
     replicas: Count = Field(1, description="independent runs of each state")
     window: Count = Field(100, description="steps a gradient goes back through")
     min_window: Count = Field(20, description="steps below which the window is never shortened")

@@ -77,6 +77,8 @@ class TrainingPlan:
         validation: steps of such a look.
         stop_after: looks in a row without an improvement that end the training early; the best
             parameters seen are then restored.
+        average_last: epochs at the end, the mean of whose parameters is the result
+            (`fit.iterate_average`); where states are held out, the best ones are it instead.
         patience: epochs in a row without one trusted gradient that end the training.
         seed: of momenta and initial weights.
     """
@@ -107,6 +109,7 @@ class TrainingPlan:
     validate_every: int = 0
     validation: int = 1000
     stop_after: int = 3
+    average_last: int = 1
     patience: int = 5
     seed: int = 1
 

@@ -14,6 +14,7 @@ from ocvf_lmp.fit.descent import Found
 from ocvf_lmp.fit.estimate import GradientEstimate
 from ocvf_lmp.fit.evaluation import scores, write_curves
 from ocvf_lmp.fit.experiment import Experiment
+from ocvf_lmp.fit.iterate_average import IterateAverage
 from ocvf_lmp.fit.optimisers import make_optimiser
 from ocvf_lmp.fit.progress import Progress, Silent, WindowRecord
 from ocvf_lmp.fit.records import window_record
@@ -43,6 +44,7 @@ class Trainer:
         self.optimiser = make_optimiser(experiment)
         self.replay = Replay(experiment, self.trained)
         self.validation = Validation(experiment)
+        self.average = IterateAverage(experiment)
         self.epoch, self.refused = 0, 0
         self.remarked: set[str] = set()
         content = self.logbook.resume()
@@ -69,9 +71,11 @@ class Trainer:
         while self._wants_epochs():
             records = self._one_epoch()
             self.epoch += 1
+            self.average.note()
             self.logbook.log(records)
             self._validate()
             self._save()
+        self.average.apply()
         self.validation.restore_best()
         self._bring("training", Equilibrate("relaxing", "relaxed"))
         self._measure("relaxed", "after", "done")
@@ -216,6 +220,7 @@ class Trainer:
                 "refused": self.refused,
                 "optimizer": self.optimiser.as_dict(),
                 "validation": self.validation.as_dict(),
+                "average": self.average.as_list(),
                 "replay": self.replay.as_dict(),
                 "corrections": {
                     s.point.name: corrections[s.point.name].state_dict() for s in self.trained
@@ -230,6 +235,7 @@ class Trainer:
         for name, weights in content["corrections"].items():
             self.experiment.corrections[name].load_state_dict(weights)
         self.validation.restore(content["validation"])
+        self.average.restore(content.get("average", []))
         self.replay.restore(content["replay"])
         for site in self.sites:
             site.restore(content["sites"][site.point.name])
