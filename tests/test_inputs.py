@@ -88,13 +88,16 @@ def test_a_training_can_be_built_of_every_shipped_configuration(name, quick, tmp
 
 
 @pytest.mark.parametrize(
-    "option", [{"start_temperature": 100.0}, {"start_samples": True}], ids=lambda o: next(iter(o))
+    ("option", "expected"),
+    [
+        ({"start_temperature": 100.0}, r"expected a file to start from .* \(100 K\), found none"),
+        ({"start_samples": True}, "expected a file to start from beside start_samples, found none"),
+    ],
 )
-def test_what_to_start_from_needs_a_file(option, tmp_path):
+def test_what_to_start_from_needs_a_file(option, expected, tmp_path):
     config = load_config(
         INPUTS / "bto.yaml", changes=TINY | {"training": TINY["training"] | option}
     )
-    expected = rf"expected a file to start from beside {next(iter(option))}.* found none"
     with pytest.raises(InputError, match=expected):
         build_trainer(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

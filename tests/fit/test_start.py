@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from training import PLAN, correction, die_after, state
+from training import PLAN, correction, die_after, state, trainer
 
 from ocvf_lmp.build.start import read_samples, read_start
 from ocvf_lmp.errors import InputError
@@ -200,17 +200,9 @@ def test_a_training_that_goes_on_does_not_begin_again(prior, tmp_path):
 
 def test_samples_of_the_training_that_wrote_the_start(prior, tmp_path):
     """By state and run; what it did not have begins as ever."""
-    trainer = Trainer(
-        Experiment(
-            prior,
-            {"100K": correction()},
-            [state()],
-            replace(PLAN, epochs=1),
-            Logbook(tmp_path, {}, shared=True),
-        )
-    )
-    trainer.run()
-    ended = trainer.sites[0].runs[0].state
+    earlier = trainer(prior, tmp_path, plan=replace(PLAN, epochs=1))
+    earlier.run()
+    ended = earlier.sites[0].runs[0].state
     found = read_samples(tmp_path / "potential.pt", [state(), state(300.0)], replicas=2)
     assert found.keys() == {("100K", 1)}
     assert torch.equal(found["100K", 1].positions, ended.positions)

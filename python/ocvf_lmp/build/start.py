@@ -1,7 +1,7 @@
 """What a training begins with: corrections, and samples, of an earlier one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,15 +20,18 @@ from ocvf_lmp.system.structure import Structure
 
 @dataclass(frozen=True)
 class Start:
-    """What corrections begin with.
+    """What corrections and runs begin with.
 
     Attributes:
         weights: of every trained state's correction.
         prior: sha256 of the prior that they were made for; empty where that is not known.
+        samples: what runs begin with instead of the state's sample, by the state's name and the
+            run's number.
     """
 
     weights: dict[str, dict[str, Tensor]]
     prior: str
+    samples: Mapping[tuple[str, int], Structure] = field(default_factory=dict)
 
 
 def read_start(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,7 +24,6 @@ from ocvf_lmp.fit.logbook import Logbook
 from ocvf_lmp.fit.plan import StatePoint, TrainingPlan
 from ocvf_lmp.fit.team import Alone, Processes, Team
 from ocvf_lmp.fit.train import Trainer
-from ocvf_lmp.system.structure import Structure
 
 
 def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -> Trainer:
@@ -45,8 +45,7 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     prior = build_prior(config.prior)
     states = [build_state(config, state, prior.symbols) for state in config.states]
     corrections = build_corrections(config, prior.symbols, states)
-    start = _start(config, corrections, states)
-    samples = _samples(config, states, plan)
+    start = _start(config, corrections, states, plan)
     engine = build_engine(config, prior)
     provenance = {
         "ocvf_lmp": __version__,
@@ -62,7 +61,7 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
     shared = config.training.correction == "shared"
     logbook = Logbook(folder, provenance, shared, writes)
     experiment = Experiment(
-        prior.potential, corrections, states, plan, logbook, engine, start.weights, samples
+        prior.potential, corrections, states, plan, logbook, engine, start.weights, start.samples
     )
     if writes:
         _claim_folder(config, folder)
@@ -70,34 +69,29 @@ def build_trainer(config: ExperimentConfig, folder: Path, writes: bool = True) -
 
 
 def _start(
-    config: ExperimentConfig, corrections: Mapping[str, nn.Module], states: Sequence[StatePoint]
+    config: ExperimentConfig,
+    corrections: Mapping[str, nn.Module],
+    states: Sequence[StatePoint],
+    plan: TrainingPlan,
 ) -> Start:
+    training = config.training
     pairs = zip(config.states, states, strict=True)
-    of_all = config.training.start_temperature
-    wanted = {point.name: of_all or state.start_temperature for state, point in pairs}
+    wanted = {p.name: training.start_temperature or s.start_temperature for s, p in pairs}
     chosen = {name: temperature for name, temperature in wanted.items() if temperature}
-    if config.training.start:
-        return read_start(config.training.start, corrections, states, chosen)
-    if chosen:
-        raise InputError(
-            "expected a file to start from beside start_temperature"
-            f" ({next(iter(chosen.values())):g} K), found none; name one by training.start or"
-            " --start, or leave the temperature away"
-        )
-    return Start({}, "")
-
-
-def _samples(
-    config: ExperimentConfig, states: Sequence[StatePoint], plan: TrainingPlan
-) -> dict[tuple[str, int], Structure]:
-    if not config.training.start_samples:
-        return {}
-    if config.training.start is None:
-        raise InputError(
-            "expected a file to start from beside start_samples, found none; name one by"
-            " training.start or --start, or leave start_samples away"
-        )
-    return read_samples(config.training.start, states, plan.replicas)
+    if training.start is None:
+        beside = "start_samples" if training.start_samples else ""
+        if chosen:
+            beside = f"start_temperature ({next(iter(chosen.values())):g} K)"
+        if beside:
+            raise InputError(
+                f"expected a file to start from beside {beside}, found none; name one by"
+                " training.start or --start, or leave this option away"
+            )
+        return Start({}, "")
+    found = read_start(training.start, corrections, states, chosen)
+    if training.start_samples:
+        return replace(found, samples=read_samples(training.start, states, plan.replicas))
+    return found
 
 
 def thread_count(config: ExperimentConfig) -> int:

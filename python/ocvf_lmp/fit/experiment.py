@@ -62,6 +62,11 @@ class Experiment:
         if self.plan.estimator == "adjoint":
             self._check_for_adjoint()
 
+    @property
+    def trained(self) -> dict[str, nn.Module]:
+        """Corrections of the states that are trained on, by the state's name."""
+        return {p.name: self.corrections[p.name] for p in self.states if not p.held_out}
+
     def _check_for_adjoint(self) -> None:
         targets = [t.target for point in self.states for t in point.targets]
         if any(isinstance(t, StressTarget) for t in targets):

@@ -27,7 +27,7 @@ class IterateAverage:
         if self.number > 1:
             now = {
                 name: {k: v.detach().clone() for k, v in module.named_parameters()}
-                for name, module in self._trained().items()
+                for name, module in self.experiment.trained.items()
             }
             self.kept = [*self.kept, now][-self.number :]
 
@@ -35,7 +35,7 @@ class IterateAverage:
         """Gives the corrections the mean of what was kept, if anything was."""
         if not self.kept:
             return
-        for name, module in self._trained().items():
+        for name, module in self.experiment.trained.items():
             for key, parameter in module.named_parameters():
                 rows = [weights[name][key] for weights in self.kept]
                 with torch.no_grad():
@@ -48,7 +48,3 @@ class IterateAverage:
     def restore(self, saved: list[Mapping[str, Any]]) -> None:
         """The opposite of `as_list`."""
         self.kept = [{name: dict(weights) for name, weights in one.items()} for one in saved]
-
-    def _trained(self) -> dict[str, torch.nn.Module]:
-        experiment = self.experiment
-        return {p.name: experiment.corrections[p.name] for p in experiment.states if not p.held_out}

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from ocvf_lmp.fit.experiment import Experiment
 
 
@@ -41,14 +39,14 @@ class Validation:
         if not self.history or ratio < min(known for _, known in self.history):
             self.best = {
                 name: {k: v.detach().clone() for k, v in module.state_dict().items()}
-                for name, module in self._trained().items()
+                for name, module in self.experiment.trained.items()
             }
         self.history.append((epoch, ratio))
         self.experiment.logbook.validated(epoch, tables, ratio)
 
     def restore_best(self) -> None:
         """Gives the corrections the best parameters that were seen, if any were looked at."""
-        for name, module in self._trained().items():
+        for name, module in self.experiment.trained.items():
             if name in self.best:
                 module.load_state_dict(self.best[name])
 
@@ -60,7 +58,3 @@ class Validation:
         """The opposite of `as_dict`."""
         self.first, self.best = dict(saved["first"]), dict(saved["best"])
         self.history = [(int(epoch), float(ratio)) for epoch, ratio in saved["history"]]
-
-    def _trained(self) -> dict[str, torch.nn.Module]:
-        experiment = self.experiment
-        return {p.name: experiment.corrections[p.name] for p in experiment.states if not p.held_out}

@@ -18,7 +18,7 @@ from ocvf_lmp.errors import InputError
 from ocvf_lmp.observables.smearing import spread
 from ocvf_lmp.system.cell import volume
 from ocvf_lmp.system.edges import Edges
-from ocvf_lmp.system.neighbors import NeighborList, find_pairs
+from ocvf_lmp.system.neighbors import NeighborList, edges_from, find_pairs
 from ocvf_lmp.system.stack import Stack
 
 WINDOW = 6.0
@@ -146,21 +146,17 @@ def partials(
     Raises:
         InputError: the list's cutoff is shorter than `grid.cutoff`.
     """
-    if neighbors is None:
-        pairs = find_pairs(positions, cell, grid.cutoff)
-        center, neighbor, shift = pairs.first, pairs.second, pairs.shift
-    elif neighbors.cutoff < grid.cutoff - 1e-9:
-        raise InputError(
-            f"expected neighbours up to {grid.cutoff:.3f} Å for partials up to r_max ="
-            f" {grid.r_max:.3f} Å, found a list with cutoff {neighbors.cutoff:.3f} Å;"
-            " build the list with grid.cutoff"
-        )
-    else:
-        half = _one_of_two(neighbors.reverse)
-        center, neighbor = neighbors.center[half], neighbors.neighbor[half]
-        shift = neighbors.shift[half]
-    vector = positions[neighbor] - positions[center] + shift @ cell
-    return _table(vector, center, neighbor, species, cell, grid)
+    if neighbors is not None:
+        if neighbors.cutoff < grid.cutoff - 1e-9:
+            raise InputError(
+                f"expected neighbours up to {grid.cutoff:.3f} Å for partials up to r_max ="
+                f" {grid.r_max:.3f} Å, found a list with cutoff {neighbors.cutoff:.3f} Å;"
+                " build the list with grid.cutoff"
+            )
+        return partials_from_edges(edges_from(neighbors, positions, cell), species, cell, grid)
+    pairs = find_pairs(positions, cell, grid.cutoff)
+    vector = positions[pairs.second] - positions[pairs.first] + pairs.shift @ cell
+    return _table(vector, pairs.first, pairs.second, species, cell, grid)
 
 
 def partials_of_stack(
