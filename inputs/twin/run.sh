@@ -5,8 +5,7 @@
 #   prior       a PBEsol network
 #   corrected   the prior, trained on the world's PDFs at 100, 150, 250 and 300 K alone: experts, in small
 #               cells, in those of the PDFs, and in the right phases (train.yaml, large.yaml,
-#               experts.yaml); then that of 250 K goes on for all four temperatures (shared_large.yaml),
-#               at last with G(r) up to 20 Å (shared_far.yaml)
+#               experts.yaml); then that of 250 K goes on for all four temperatures (shared_large.yaml)
 #
 # All three are heated from the same polar structure, and cooled from the cubic one, in the same cell,
 # that of the PDFs. verdict.json and analysis.html say how far prior and corrected model are from the
@@ -55,9 +54,8 @@ else
   ocvf-lmp train "$root/inputs/twin/large.yaml" --run training-large --start training-small/potential.pt
   ocvf-lmp train "$root/inputs/twin/experts.yaml" --run training-experts \
       --start training-large/potential.pt
-  ocvf-lmp train "$root/inputs/twin/shared_large.yaml" --run training-shared \
+  ocvf-lmp train "$root/inputs/twin/shared_large.yaml" --run training \
       --start training-experts/potential.pt
-  ocvf-lmp train "$root/inputs/twin/shared_far.yaml" --run training --start training-shared/potential.pt
   ocvf-lmp report training --displacement soft-mode
   potential=training/potential.pt
 fi
