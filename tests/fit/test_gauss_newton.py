@@ -5,6 +5,8 @@ import torch
 from test_damped import KT, data, gaussian
 from torch import nn
 
+from ocvf_lmp.fit.fluctuations import Slopes, spread
+from ocvf_lmp.fit.following import FRAMES
 from ocvf_lmp.fit.gauss_newton import CONFIRMED, LEFT, Search
 from ocvf_lmp.fit.site import Run
 
@@ -20,18 +22,33 @@ class Bent(nn.Module):
         self.bend = bend
         self.theta = nn.Parameter(torch.zeros(3, dtype=torch.float64))
 
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.energies(x)
+
     def energies(self, x: torch.Tensor) -> torch.Tensor:
         return KT * x @ (self.theta - self.bend * self.theta.abs() * self.theta)
 
 
-def step(module, x):
+def slopes_now(module, x):
+    """What a worker takes on the way: of some frames."""
+    some = spread(len(x), FRAMES)
+    rows = torch.autograd.functional.jacobian(
+        lambda theta: torch.func.functional_call(module, {"theta": theta}, (x[some],)),
+        module.theta.detach(),
+    )
+    return Slopes(module.energies(x[some]).detach(), {"theta": rows})
+
+
+def step(module, x, parts=1):
     """Makes one step of a module, and gives the state's frames."""
     stretched = []
     state = data(x, TARGET, torch.ones(3, dtype=torch.float64))
     state.site.runs = [Run(1, None, 1, ensemble=object())]  # pyright: ignore
     state.site.sample_longer = lambda: stretched.append(True)  # pyright: ignore
-    search = Search(module, [state], LIMIT)
+    search = Search(module, [state], LIMIT, parts)
     while search.go_on():
+        for part in range(2, parts + 1):
+            search.follow(part, {("300K", 1): slopes_now(module, x)})
         search.judge({("300K", 1): module.energies(x).detach()})
     search.end()
     assert state.site.runs[0].ensemble is None
@@ -74,3 +91,32 @@ def test_a_network_that_does_the_opposite_does_not_move():
     _, stretched = step(module, x)
     assert float(module.theta.detach().norm()) == 0.0
     assert stretched == [True]
+
+
+@pytest.mark.parametrize("bend", [0.2, 0.3])
+def test_in_parts_a_network_follows_the_whole_step(bend):
+    """θ - bend θ² = 0.8, or nearly, along the first axis; straight on, the step is short of it."""
+    straight, module, x = Bent(bend), Bent(bend), gaussian(2000, 6)
+    state, _ = step(straight, x)
+    _, stretched = step(module, x, parts=8)
+    before, _, short = losses(state, straight, x)
+    _, _, own = losses(state, module, x)
+    assert own < min(0.1 * before, 0.7 * short)
+    first, *others = (module.theta - bend * module.theta.abs() * module.theta).tolist()
+    assert abs(first) == pytest.approx(0.8, abs=0.1)
+    assert max(map(abs, others)) < 0.1
+    assert not stretched
+
+
+def test_parts_of_a_straight_network_are_its_step():
+    whole, parted, x = Bent(0.0), Bent(0.0), gaussian(FRAMES, 6)
+    step(whole, x)
+    step(parted, x, parts=5)
+    assert parted.theta.tolist() == pytest.approx(whole.theta.tolist(), abs=0.01)
+
+
+def test_some_of_the_frames_are_spread_evenly():
+    assert spread(7, 7).tolist() == list(range(7))
+    assert spread(7, 4).tolist() == [0, 2, 4, 6]
+    assert spread(3, 150).tolist() == [0, 1, 2]
+    assert len(spread(451, 150)) <= 150

@@ -7,7 +7,7 @@ import time
 
 import pytest
 import torch
-from training import GAUSS_NEWTON, PLAN, metrics, parameters_of, state, trainer
+from training import GAUSS_NEWTON, IN_PARTS, PLAN, metrics, parameters_of, state, trainer
 
 from ocvf_lmp.errors import SimulationError, TrainingError
 from ocvf_lmp.fit.logbook import Logbook
@@ -22,7 +22,9 @@ def processes(found: Trainer) -> Processes:
     return Processes(2, 1, found.experiment)
 
 
-@pytest.mark.parametrize(("plan", "shared"), [(PLAN, True), (GAUSS_NEWTON, False)])
+@pytest.mark.parametrize(
+    ("plan", "shared"), [(PLAN, True), (GAUSS_NEWTON, False), (IN_PARTS, False)]
+)
 def test_two_processes_give_what_one_gives_bit_for_bit(prior, tmp_path, plan, shared):
     runs = []
     for name in ("alone", "together"):

@@ -24,6 +24,7 @@ PLAN = TrainingPlan(
 )  # fmt: skip
 REWEIGHT = replace(PLAN, estimator="reweight", sampling=32, sample_every=2, relaxation=4)
 GAUSS_NEWTON = replace(REWEIGHT, step="gauss-newton", min_effective=0.3)
+IN_PARTS = replace(GAUSS_NEWTON, linearizations=3)
 
 
 def state(temperature=100.0, lattice=4.06) -> StatePoint:

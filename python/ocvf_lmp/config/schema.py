@@ -181,6 +181,9 @@ class TrainingConfig(Strict):
     average_last: Count = Field(
         1, description="epochs at the end, the mean of whose parameters is the result"
     )
+    linearizations: Count = Field(
+        1, description="times that a step of gauss-newton takes its slopes anew; 8 for long steps"
+    )
     replicas: Count = Field(1, description="independent runs of each state")
     window: Count = Field(100, description="steps a gradient goes back through")
     min_window: Count = Field(20, description="steps below which the window is never shortened")

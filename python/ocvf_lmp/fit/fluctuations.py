@@ -48,6 +48,11 @@ def energy_slopes(potential: Potential, species: Species, ensemble: Ensemble) ->
     return Slopes(torch.stack(energies), {k: torch.stack(v) for k, v in rows.items()})
 
 
+def spread(n_frames: int, at_most: int) -> torch.Tensor:
+    """Numbers of some of the frames of a run, evenly spread: all of them, every second, third..."""
+    return torch.arange(0, n_frames, max(-(-n_frames // at_most), 1))
+
+
 def trainable(potential: Potential) -> dict[str, torch.nn.Parameter]:
     """Parameters that require gradients, by name."""
     named = getattr(potential, "named_parameters", dict)

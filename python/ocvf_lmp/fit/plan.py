@@ -79,6 +79,8 @@ class TrainingPlan:
             parameters seen are then restored.
         average_last: epochs at the end, the mean of whose parameters is the result
             (`fit.iterate_average`); where states are held out, the best ones are it instead.
+        linearizations: how many times a step of Gauss and Newton takes its slopes, on its way
+            (`fit.following`); 1: at its beginning alone.
         patience: epochs in a row without one trusted gradient that end the training.
         seed: of momenta and initial weights.
     """
@@ -110,6 +112,7 @@ class TrainingPlan:
     validation: int = 1000
     stop_after: int = 3
     average_last: int = 1
+    linearizations: int = 1
     patience: int = 5
     seed: int = 1
 
@@ -120,18 +123,7 @@ class TrainingPlan:
                 "expected 0 < sample_every <= min_window <= window, found"
                 f" {self.sample_every}, {self.min_window}, {self.window}; lengthen the window"
             )
-        if self.estimator not in ("adjoint", "reweight"):
-            raise InputError(
-                f"expected the estimator adjoint or reweight, found {self.estimator!r}; name one"
-            )
-        if self.ansatz not in ("network", "cevm"):
-            raise InputError(
-                f"expected the ansatz network or cevm, found {self.ansatz!r}; name one"
-            )
-        if self.step not in ("descent", "gauss-newton"):
-            raise InputError(
-                f"expected the step descent or gauss-newton, found {self.step!r}; name one"
-            )
+        self._check_words()
         if adjoint and (self.ansatz == "cevm" or self.entropy_weight):
             raise InputError(
                 "expected the estimator reweight for cevm or a penalty on the entropy, found"
@@ -152,6 +144,25 @@ class TrainingPlan:
             raise InputError(
                 f"expected a training.horizon of at least {LEAST_STRETCHES * STRETCH} steps to see"
                 f" how fast trajectories part, found {self.horizon}; lengthen it, or set it to 0"
+            )
+
+    def _check_words(self) -> None:
+        if self.estimator not in ("adjoint", "reweight"):
+            raise InputError(
+                f"expected the estimator adjoint or reweight, found {self.estimator!r}; name one"
+            )
+        if self.ansatz not in ("network", "cevm"):
+            raise InputError(
+                f"expected the ansatz network or cevm, found {self.ansatz!r}; name one"
+            )
+        if self.step not in ("descent", "gauss-newton"):
+            raise InputError(
+                f"expected the step descent or gauss-newton, found {self.step!r}; name one"
+            )
+        if self.linearizations > 1 and self.step != "gauss-newton":
+            raise InputError(
+                f"expected step: gauss-newton beside linearizations: {self.linearizations}, found"
+                f" {self.step}; set training.step, or leave training.linearizations away"
             )
 
     def check_validation(self) -> None:

@@ -9,9 +9,10 @@ from typing import Protocol
 
 import torch
 
-from ocvf_lmp.fit.ensemble import energies_of
+from ocvf_lmp.fit.ensemble import Ensemble, energies_of
 from ocvf_lmp.fit.estimators import ESTIMATORS, Share
 from ocvf_lmp.fit.experiment import Experiment
+from ocvf_lmp.fit.fluctuations import Slopes, energy_slopes, spread
 from ocvf_lmp.fit.progress import Progress
 from ocvf_lmp.fit.sampling import Measurement, measure
 from ocvf_lmp.fit.site import Run, Site, first_state
@@ -26,11 +27,13 @@ class Outcome:
         share: of a gradient.
         measured: averages that are not kept with the run.
         energies: of the correction in the run's frames, eV, (frames,).
+        slopes: of the correction in some of the run's frames.
     """
 
     share: Share | None = None
     measured: Measurement | None = None
     energies: torch.Tensor | None = None
+    slopes: Slopes | None = None
 
 
 class Job(Protocol):
@@ -171,3 +174,25 @@ class Energies:
         correction, species = site.model.correction, site.objective.species
         each = [energies_of(correction, species, s.positions, s.cells) for s in run.samples]  # pyright: ignore
         return Outcome(energies=torch.cat(each))
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSlopes:
+    """Energies of the correction, as it is now, and ∂U/∂θ in some of the frames of a run.
+
+    Attributes:
+        at_most: how many frames, spread evenly.
+    """
+
+    at_most: int
+
+    def __call__(self, site: Site, run: Run, experiment: Experiment, progress: Progress) -> Outcome:
+        """Does it."""
+        positions, cells, energies = (
+            torch.cat([getattr(sample, name) for sample in run.samples])
+            for name in ("positions", "cells", "energies")
+        )
+        some = spread(len(energies), self.at_most)
+        frames = Ensemble(positions[some], cells[some], energies[some], {})
+        correction, species = site.model.correction, site.objective.species
+        return Outcome(slopes=energy_slopes(correction, species, frames))  # pyright: ignore
