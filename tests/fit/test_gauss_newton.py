@@ -47,8 +47,8 @@ def step(module, x, parts=1):
     state.site.sample_longer = lambda: stretched.append(True)  # pyright: ignore
     search = Search(module, [state], LIMIT, parts)
     while search.go_on():
-        for part in range(2, parts + 1):
-            search.follow(part, {("300K", 1): slopes_now(module, x)})
+        while search.under_way:
+            search.follow({("300K", 1): slopes_now(module, x)})
         search.judge({("300K", 1): module.energies(x).detach()})
     search.end()
     assert state.site.runs[0].ensemble is None

@@ -182,7 +182,8 @@ class TrainingConfig(Strict):
         1, description="epochs at the end, the mean of whose parameters is the result"
     )
     linearizations: Count = Field(
-        1, description="times that a step of gauss-newton takes its slopes anew; 8 for long steps"
+        1,
+        description="times at most that a step of gauss-newton takes its slopes; 8 for long steps",
     )
     replicas: Count = Field(1, description="independent runs of each state")
     window: Count = Field(100, description="steps a gradient goes back through")

@@ -1,5 +1,6 @@
 """Optimiser that makes the damped steps of `fit.damped`, and sees that they do what they should."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from ocvf_lmp.fit.estimators import Frames
 from ocvf_lmp.fit.experiment import Experiment
 from ocvf_lmp.fit.fluctuations import Slopes
 from ocvf_lmp.fit.following import FRAMES, next_part
-from ocvf_lmp.fit.team import Each
+from ocvf_lmp.fit.team import Each, Task
 from ocvf_lmp.fit.work import Energies, TakeSlopes
 
 COUNT = 0.5
@@ -36,6 +37,9 @@ that the steps of one half of the time take the losses of the other from 166 to 
 with 1e-3, 138 with 1e-4 and 136 with 1e-5. Straight on, the last three led to several times the
 loss; in eight parts, one with 1e-4 came to what was foreseen.
 """
+
+PART = 0.1
+"""|δ| of a part, about, where there are parts enough; one more mends what the last is off by."""
 
 
 class GaussNewton:
@@ -82,17 +86,16 @@ class GaussNewton:
             for group in groups.values()
         ]
         while going := [search for search in searches if search.go_on()]:
-            tasks = [(data.site, run) for s in going for data in s.group for run in data.site.runs]
-            for part in range(2, self.plan.linearizations + 1):
+            while under_way := [search for search in going if search.under_way]:
                 slopes = {
                     (site.point.name, run.number): outcome.slopes
-                    for (site, run), outcome in each(TakeSlopes(FRAMES), tasks)
+                    for (site, run), outcome in each(TakeSlopes(FRAMES), _runs(under_way))
                 }
-                for search in going:
-                    search.follow(part, slopes)
+                for search in under_way:
+                    search.follow(slopes)
             energies = {
                 (site.point.name, run.number): outcome.energies
-                for (site, run), outcome in each(Energies(), tasks)
+                for (site, run), outcome in each(Energies(), _runs(going))
             }
             for search in going:
                 search.judge(energies)
@@ -117,7 +120,8 @@ class Search:
         module: the correction.
         group: the states that it serves.
         limit: share of the frames that have to count after the step.
-        parts: in which a step is gone (`fit.following`); 1: straight on, by its first slopes.
+        parts: in which a step is gone at most (`fit.following`); 1: straight on, by its first
+            slopes.
     """
 
     def __init__(
@@ -134,19 +138,27 @@ class Search:
         else:
             self._changes = good_steps(group, limit, FOLLOWED_RIDGE)[::2]
         self._best, self._most = self._start, 0.0
-        self._now = self._start
+        self._now, self._part, self._parts = self._start, 0, 0
 
     def go_on(self) -> bool:
         """Makes the next step to be tried, or its first part, if there is one."""
         if self._changes:
-            self._now = self._start + self._changes[0] / self.parts
+            length = float(self._changes[0].norm())
+            self._part, self._parts = 1, min(self.parts, math.ceil(length / PART) + 1)
+            self._now = self._start + self._changes[0] / self._parts
             self._assign(self._now)
         return bool(self._changes)
 
-    def follow(self, part: int, slopes: Mapping[tuple[str, int], Slopes | None]) -> None:
-        """Makes the next part of the step: its number, and slopes where the network is now."""
+    @property
+    def under_way(self) -> bool:
+        """Whether there is a next part of the step."""
+        return self._part < self._parts
+
+    def follow(self, slopes: Mapping[tuple[str, int], Slopes | None]) -> None:
+        """Makes the next part of the step, from slopes where the network is now."""
         now = {key: found for key, found in slopes.items() if found is not None}
-        share = part / self.parts * self._changes[0]
+        self._part += 1
+        share = self._part / self._parts * self._changes[0]
         wanted = [[rows @ share for rows in data.slopes] for data in self.group]
         self._now = self._now + next_part(self.group, wanted, now)
         self._assign(self._now)
@@ -186,6 +198,10 @@ class Search:
             for state, moved in zip(self.group, after, strict=True)
             for old, new in zip(state.parts, moved.parts, strict=True)
         )
+
+
+def _runs(searches: Sequence[Search]) -> list[Task]:
+    return [(data.site, run) for s in searches for data in s.group for run in data.site.runs]
 
 
 def _changes(data: StateFrames, energies: Mapping[tuple[str, int], Tensor | None]) -> list[Tensor]:

@@ -79,8 +79,8 @@ class TrainingPlan:
             parameters seen are then restored.
         average_last: epochs at the end, the mean of whose parameters is the result
             (`fit.iterate_average`); where states are held out, the best ones are it instead.
-        linearizations: how many times a step of Gauss and Newton takes its slopes, on its way
-            (`fit.following`); 1: at its beginning alone.
+        linearizations: how many times a step of Gauss and Newton takes its slopes at most, on its
+            way (`fit.following`); 1: at its beginning alone.
         patience: epochs in a row without one trusted gradient that end the training.
         seed: of momenta and initial weights.
     """
