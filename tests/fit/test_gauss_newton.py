@@ -5,8 +5,8 @@ import torch
 from test_damped import KT, data, gaussian
 from torch import nn
 
-from ocvf_lmp.fit.fluctuations import Slopes, spread
-from ocvf_lmp.fit.following import FRAMES
+from ocvf_lmp.fit.fluctuations import Slopes, evenly
+from ocvf_lmp.fit.following import FRAMES, next_part
 from ocvf_lmp.fit.gauss_newton import CONFIRMED, LEFT, Search
 from ocvf_lmp.fit.site import Run
 
@@ -31,7 +31,7 @@ class Bent(nn.Module):
 
 def slopes_now(module, x):
     """What a worker takes on the way: of some frames."""
-    some = spread(len(x), FRAMES)
+    some = evenly(len(x), FRAMES)
     rows = torch.autograd.functional.jacobian(
         lambda theta: torch.func.functional_call(module, {"theta": theta}, (x[some],)),
         module.theta.detach(),
@@ -115,8 +115,17 @@ def test_parts_of_a_straight_network_are_its_step():
     assert parted.theta.tolist() == pytest.approx(whole.theta.tolist(), abs=0.01)
 
 
+def test_where_the_network_has_no_energies_there_is_no_next_part():
+    x = gaussian(20, 6)
+    state = data(x, TARGET, torch.ones(3, dtype=torch.float64))
+    state.site.runs = [Run(1, None, 1)]  # pyright: ignore
+    nowhere = Slopes(torch.nan * x[:, 0], {"theta": torch.nan * x})
+    part = next_part([state], [[KT * x[:, 0]]], {("300K", 1): nowhere})
+    assert part.tolist() == [0.0, 0.0, 0.0]
+
+
 def test_some_of_the_frames_are_spread_evenly():
-    assert spread(7, 7).tolist() == list(range(7))
-    assert spread(7, 4).tolist() == [0, 2, 4, 6]
-    assert spread(3, 150).tolist() == [0, 1, 2]
-    assert len(spread(451, 150)) <= 150
+    assert evenly(7, 7).tolist() == list(range(7))
+    assert evenly(7, 4).tolist() == [0, 2, 4, 6]
+    assert evenly(3, 150).tolist() == [0, 1, 2]
+    assert len(evenly(451, 150)) <= 150

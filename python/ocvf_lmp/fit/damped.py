@@ -42,9 +42,8 @@ RIDGE = 1e-2
 """Weight of the length of δ in the damping, in units of the strongest direction's.
 
 A network is linear in its parameters for short δ alone; `fit.following` lets it go further. In the
-twin experiment (320 atoms, four
-states, one correction, losses 24 in all), the steps that foresaw 19.7 and 19.4 with 1e-3 and 1e-2
-had lengths of 0.14 and 0.06, and led to 25.2 and 19.2.
+twin experiment (320 atoms, four states, one correction, losses 24 in all), the steps that foresaw
+19.7 and 19.4 with 1e-3 and 1e-2 had lengths of 0.14 and 0.06, and led to 25.2 and 19.2.
 """
 
 BLOCKS = 8

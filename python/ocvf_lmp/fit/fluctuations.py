@@ -1,7 +1,7 @@
 """What the frames of a run tell of an ensemble and its response to parameters."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -48,9 +48,14 @@ def energy_slopes(potential: Potential, species: Species, ensemble: Ensemble) ->
     return Slopes(torch.stack(energies), {k: torch.stack(v) for k, v in rows.items()})
 
 
-def spread(n_frames: int, at_most: int) -> torch.Tensor:
+def evenly(n_frames: int, at_most: int) -> torch.Tensor:
     """Numbers of some of the frames of a run, evenly spread: all of them, every second, third..."""
     return torch.arange(0, n_frames, max(-(-n_frames // at_most), 1))
+
+
+def in_one(slopes: Mapping[str, torch.Tensor], names: Sequence[str]) -> torch.Tensor:
+    """Slopes with respect to all parameters, one after another, (frames, parameters)."""
+    return torch.cat([slopes[name] for name in names], dim=1)
 
 
 def trainable(potential: Potential) -> dict[str, torch.nn.Parameter]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ocvf_lmp.fit.damped import StateFrames
-from ocvf_lmp.fit.fluctuations import Slopes, spread
+from ocvf_lmp.fit.fluctuations import Slopes, evenly, in_one
 
 FRAMES = 150
 """Of each run that are asked on the way, at most."""
@@ -40,8 +40,8 @@ def next_part(
     Args:
         group: the states that the correction serves, as they were before the step.
         wanted: changes of the energies since then of the frames of each state's runs, eV.
-        now: energies and slopes of some frames of each run (`spread` over `FRAMES`), by the state's
-            name and the run's number, where the network is now.
+        now: energies and slopes where the network is now, of some frames of each run (`evenly`, at
+            most `FRAMES`), by the state's name and the run's number.
 
     Returns:
         Change of all parameters, one after another.
@@ -50,20 +50,21 @@ def next_part(
     for data, aims in zip(group, wanted, strict=True):
         for part, run, aim in zip(data.parts, data.site.runs, aims, strict=True):
             found = now[data.site.point.name, run.number]
-            some = spread(part.n_frames, FRAMES)
+            some = evenly(part.n_frames, FRAMES)
             weights = part.weights[some] / part.weights[some].sum()
-            slopes = torch.cat([found.slopes[name] for name in data.names], dim=1)
+            slopes = in_one(found.slopes, data.names)
             miss = aim[some] - (found.energies - part.energies[some])
             scale = weights.sqrt() / data.kt
             rows.append(scale[:, None] * (slopes - weights @ slopes))
             misses.append(scale * (miss - weights @ miss))
     row, miss = torch.cat(rows), torch.cat(misses)
-    kernel = row @ row.T
-    values, vectors = torch.linalg.eigh(kernel)
+    if not (row.isfinite().all() and miss.isfinite().all()):
+        return torch.zeros(row.shape[1], dtype=row.dtype)  # no way on: it is judged where it is
+    values, vectors = torch.linalg.eigh(row @ row.T)
     values, along = values.clamp(min=0.0), vectors.T @ miss
     damping = LEAST * max(float(values[-1]), 1e-300)
-    while True:
-        step = row.T @ (vectors @ (along / (values + damping)))
-        if float(step.norm()) <= LONGEST:
-            return step
+    step = row.T @ (vectors @ (along / (values + damping)))
+    while float(step.norm()) > LONGEST:
         damping *= 2.0
+        step = row.T @ (vectors @ (along / (values + damping)))
+    return step

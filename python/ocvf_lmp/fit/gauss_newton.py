@@ -12,7 +12,7 @@ from ocvf_lmp.fit.damped import StateFrames, foreseen_loss, good_steps
 from ocvf_lmp.fit.descent import Found
 from ocvf_lmp.fit.estimators import Frames
 from ocvf_lmp.fit.experiment import Experiment
-from ocvf_lmp.fit.fluctuations import Slopes
+from ocvf_lmp.fit.fluctuations import Slopes, in_one
 from ocvf_lmp.fit.following import FRAMES, next_part
 from ocvf_lmp.fit.team import Each, Task
 from ocvf_lmp.fit.work import Energies, TakeSlopes
@@ -71,7 +71,7 @@ class GaussNewton:
             site.restraint(estimate.norm)
             parts = [share.found for share in shares if isinstance(share, Frames)]
             names = tuple(estimate.gradients)
-            slopes = [torch.cat([part.slopes[name] for name in names], dim=1) for part in parts]
+            slopes = [in_one(part.slopes, names) for part in parts]
             flat = torch.cat([g.flatten() for g in estimate.gradients.values()])
             data = StateFrames(site, parts, slopes, flat, names)
             module = self.experiment.corrections[site.point.name]
@@ -90,6 +90,7 @@ class GaussNewton:
                 slopes = {
                     (site.point.name, run.number): outcome.slopes
                     for (site, run), outcome in each(TakeSlopes(FRAMES), _runs(under_way))
+                    if outcome.slopes is not None
                 }
                 for search in under_way:
                     search.follow(slopes)
@@ -154,13 +155,12 @@ class Search:
         """Whether there is a next part of the step."""
         return self._part < self._parts
 
-    def follow(self, slopes: Mapping[tuple[str, int], Slopes | None]) -> None:
+    def follow(self, slopes: Mapping[tuple[str, int], Slopes]) -> None:
         """Makes the next part of the step, from slopes where the network is now."""
-        now = {key: found for key, found in slopes.items() if found is not None}
         self._part += 1
         share = self._part / self._parts * self._changes[0]
         wanted = [[rows @ share for rows in data.slopes] for data in self.group]
-        self._now = self._now + next_part(self.group, wanted, now)
+        self._now = self._now + next_part(self.group, wanted, slopes)
         self._assign(self._now)
 
     def judge(self, energies: Mapping[tuple[str, int], Tensor | None]) -> None:

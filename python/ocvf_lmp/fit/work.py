@@ -12,7 +12,7 @@ import torch
 from ocvf_lmp.fit.ensemble import Ensemble, energies_of
 from ocvf_lmp.fit.estimators import ESTIMATORS, Share
 from ocvf_lmp.fit.experiment import Experiment
-from ocvf_lmp.fit.fluctuations import Slopes, energy_slopes, spread
+from ocvf_lmp.fit.fluctuations import Slopes, energy_slopes, evenly
 from ocvf_lmp.fit.progress import Progress
 from ocvf_lmp.fit.sampling import Measurement, measure
 from ocvf_lmp.fit.site import Run, Site, first_state
@@ -192,7 +192,7 @@ class TakeSlopes:
             torch.cat([getattr(sample, name) for sample in run.samples])
             for name in ("positions", "cells", "energies")
         )
-        some = spread(len(energies), self.at_most)
+        some = evenly(len(energies), self.at_most)
         frames = Ensemble(positions[some], cells[some], energies[some], {})
         correction, species = site.model.correction, site.objective.species
         return Outcome(slopes=energy_slopes(correction, species, frames))  # pyright: ignore
