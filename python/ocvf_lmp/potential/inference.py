@@ -68,7 +68,8 @@ def energies_and_slopes(
 
     Returns:
         Energies of these atoms, eV, (rows,), float64; slopes, eV/Å, (edges, 3), in the precision of
-        the edges.
+        the edges. How both edges of a pair share a slope is left open: only the slope of one less
+        that of the other has a meaning, the pair's force.
     """
     order = center_order(edges)
     with torch.no_grad():
