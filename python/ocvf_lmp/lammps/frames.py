@@ -51,7 +51,10 @@ def read_frames(path: Path, steps: Sequence[int], species: Species) -> list[Dump
     from ase.io import iread  # noqa: PLC0415
 
     try:
-        found = list(iread(path, format="lammps-dump-text", index=":", units="metal"))
+        found = list(
+            # among MPI ranks each reads its own file: ASE would hand the first rank's to all
+            iread(path, format="lammps-dump-text", index=":", units="metal", parallel=False)
+        )
     except Exception as reason:
         raise LammpsError(
             f"expected complete frames in {path}, found {reason!r}; was LAMMPS interrupted?"
