@@ -12,9 +12,11 @@ import h5py
 import numpy as np
 import pytest
 import torch
+import yaml
 from ase.build import bulk
 from ase.io import write
 
+from ocvf_lmp.build.sweep import CONFIG
 from ocvf_lmp.cli import main
 from ocvf_lmp.errors import DataError
 from ocvf_lmp.lammps.frames import read_thermo
@@ -99,6 +101,14 @@ def test_independent_legs_start_from_the_same_structure(argon):
         assert np.abs(drift).max() < 0.1
 
 
+def test_a_zero_is_asked_for_like_any_other_number(argon):
+    zeros = ("--branches", "heating", "--temperatures", "20", "--pressure", "0", "--seed", "0")
+    assert main(words(argon, *zeros, steps=10)) == 0
+    assert read_header(argon / "sweep" / "sweep.h5").pressure == 0.0
+    kept = yaml.safe_load((argon / "sweep" / CONFIG).read_text())
+    assert (kept["pressure"], kept["seed"], kept["independent"]) == (0.0, 0, False)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_the_legs_that_are_being_run(argon, number):
     leftover: list[Path] = []
@@ -160,6 +170,35 @@ def test_shares_of_a_job_array_make_the_whole(argon):
     assert len(list(iterate_legs(argon / "sweep" / "sweep.h5"))) == 3
     assert main(words(argon, "--part", "2/2")) == 0
     same(argon / "sweep" / "sweep.h5", argon / "whole" / "sweep.h5")
+
+
+def ranks_of(arguments):
+    if not (BIN / "mpirun").exists():
+        pytest.skip("no mpirun beside this Python")
+    return subprocess.run(
+        [str(BIN / "mpirun"), "-np", "2", str(BIN / "ocvf-lmp"), *arguments],
+        capture_output=True, text=True, timeout=300, check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def test_two_ranks_share_the_series_and_make_the_whole(argon):
+    assert main([*words(argon), "--folder", str(argon / "whole")]) == 0
+    done = ranks_of(words(argon))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(" K: running") == 6  # each by one of them
+    assert done.stdout.count("sweep.h5: 6 temperatures") == 1
+    same(argon / "sweep" / "sweep.h5", argon / "whole" / "sweep.h5")
+
+
+def test_what_fails_on_either_rank_is_reported_once(argon):
+    arguments = words(argon)
+    arguments[arguments.index(LJ)] = LJ.replace("3.4", "wide")
+    done = ranks_of(arguments)
+    assert done.returncode != 0
+    assert done.stderr.count("error:") == 1
+    assert "cooling: expected" in done.stderr
+    assert "heating: expected" in done.stderr
 
 
 def test_a_leg_that_another_job_ends_meanwhile_is_not_left_out(argon, monkeypatch):
@@ -235,6 +274,7 @@ def test_a_leg_that_is_damaged_is_named(argon, capsys):
         (("--temperatures", "40:20:10"), "FIRST:LAST:STEP"),
         (("--part", "3/2"), "K/N"),
         (("--timestep", "0.1"), "timestep"),
+        (("--every", "0"), "every"),
         (("--branches", "sideways"), "branches"),
         (("--temperatures", "20", "20"), "twice"),
     ],

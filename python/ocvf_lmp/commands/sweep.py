@@ -181,8 +181,9 @@ def _configuration(options: argparse.Namespace) -> tuple[SweepConfig, Path]:
 
 
 def _asked_for(options: argparse.Namespace) -> dict[str, Any]:
-    content: dict[str, Any] = {k: getattr(options, k) for k in OTHERS if getattr(options, k)}
-    sample = {k: getattr(options, k) for k in SAMPLE if getattr(options, k)}
+    given = {k: value for k, value in vars(options).items() if value is not None}  # 0 is given
+    content: dict[str, Any] = {k: given[k] for k in OTHERS if k in given}
+    sample = {k: given[k] for k in SAMPLE if k in given}
     if sample:
         content["sample"] = {"repeat": (4, 4, 4)} | sample
         if options.structure is not None:
@@ -192,11 +193,11 @@ def _asked_for(options: argparse.Namespace) -> dict[str, Any]:
                     " b, c, found none; add it (1 1 1 where there are none to count)"
                 )
             content["sample"]["structure"] = options.structure.resolve()
-    if options.temperatures:
+    if options.temperatures is not None:
         content["temperatures"] = [t for word in options.temperatures for t in _series(word)]
     if options.independent:
         content["independent"] = True
-    if options.name:
+    if options.name is not None:
         content["name"] = options.name
     if options.model is not None:
         content["model"] = options.model.resolve()
