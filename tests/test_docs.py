@@ -2,8 +2,10 @@
 
 import argparse
 import importlib.util
+import os
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,53 @@ def test_commands_of_slurm_templates_are_such(script, monkeypatch):
     for words in commands(text, "ocvf-lmp"):
         assert _parser().parse_args(words).command == "sweep"
     assert commands(text, "ocvf-lmp") or " lmp -in inputs/in.bto_npt" in text
+
+
+ASKED = ["--temperatures", "100:400:20", "--repeat", "4", "4", "4"]
+
+
+def sweep_of_a_job(folder, given):
+    """The sweep that the template of a job array starts, with a program that only tells it."""
+    program = folder / "bin" / "ocvf-lmp"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    program.chmod(0o755)
+    (folder / "bin" / "activate").write_text(f"PATH={program.parent}:$PATH\n")
+    job = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_NTASKS": "4", "OCVF_VENV": str(folder)}
+    return subprocess.run(
+        ["bash", ROOT / "inputs" / "slurm" / "sweep.sh", *given], env=os.environ | job,
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "model", "lammps", "temperatures"),
+    [
+        (["model.pt"], Path("model.pt"), None, "50:500:25"),
+        (["model.pt", *ASKED], Path("model.pt"), None, "100:400:20"),
+        (["--lammps", "in.own", *ASKED], None, "in.own", "100:400:20"),
+        (["model.pt", "--lammps", "in.own", *ASKED], Path("model.pt"), "in.own", "100:400:20"),
+        (
+            [*ASKED, "--lammps", "in.own", "--lammps-arguments", "-k", "on"],
+            None,
+            "in.own",
+            "100:400:20",
+        ),
+    ],
+)
+def test_a_job_array_sweeps_what_it_is_given(tmp_path, given, model, lammps, temperatures):
+    done = sweep_of_a_job(tmp_path, given)
+    assert done.returncode == 0, done.stderr
+    options = _parser().parse_args(done.stdout.splitlines())
+    assert (options.model, options.lammps) == (model, lammps)
+    assert (options.independent, options.part, options.ranks) == (True, "3/10", 4)
+    assert options.temperatures == [temperatures]
+
+
+def test_a_job_array_of_nothing_says_what_is_missing(tmp_path):
+    done = sweep_of_a_job(tmp_path, [])
+    assert done.returncode != 0
+    assert "name a model file" in done.stderr
 
 
 @pytest.mark.parametrize(
