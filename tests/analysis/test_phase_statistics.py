@@ -11,7 +11,7 @@ from ocvf_lmp.analysis.phases.classify import labels_of
 from ocvf_lmp.analysis.phases.free_energy import OVERLAP, free_steps
 from ocvf_lmp.analysis.phases.series import LegSeries
 from ocvf_lmp.analysis.phases.statistics import block_error, block_resamples, inefficiency
-from ocvf_lmp.analysis.phases.transitions import branch_transitions, crossing, isotonic
+from ocvf_lmp.analysis.phases.transitions import SOUND, branch_transitions, crossing, isotonic
 from ocvf_lmp.analysis.phases.windows import Part
 from ocvf_lmp.units import KB
 
@@ -21,7 +21,7 @@ def leg(temperature, energy, branch="heating", volume=64.0):
     return LegSeries(
         branch, temperature, 0, 0.1 * np.arange(n), np.zeros((n, 3)), np.zeros(n),
         np.tile([4.0, 4.0, 4.0, 90.0, 90.0, 90.0], (n, 1)), np.full(n, volume), energy,
-        np.full(n, temperature), np.zeros(n), 8, n, {},
+        np.full(n, temperature), np.zeros(n), 8, n, {}, np.arange(n),
     )  # fmt: skip
 
 
@@ -133,6 +133,8 @@ def test_equal_free_energies_give_the_transition():
     found = {b.phases: b for b in balances(legs, labels, steps, 0.0, random)}
     one = found["O-T"]
     assert one.crossing.error < 5
+    assert one.sound >= SOUND
+    assert f"in {100 * one.sound:.0f} % of the bootstrap samples" in one.statement
     assert abs(one.crossing.value - 204) < 3 * one.crossing.error
     for t, value in zip(one.temperatures, one.differences, strict=True):
         assert abs(value.value - 1e3 * 0.15 * (1 - t / 204) / 8) < 4 * value.error
@@ -149,3 +151,56 @@ def test_a_single_passage_is_no_balance():
     found = balances(legs, labels, free_steps(legs, 0.0), 0.0, random)
     assert all(b.statement.startswith("not defined") for b in found)
     assert all(np.isnan(b.crossing.value) for b in found)
+
+
+def stretches(t, share, count, random):
+    """Ten frames in O or T at a time, in any order, with a given share of T."""
+    state = random.permutation(np.arange(count) < round(share * count))
+    parts = [Part(10 * k, 10 * k + 10) for k in range(count)]
+    energy = KB * t * random.gamma(250, size=10 * count)
+    return leg(t, energy), labels_of(parts, [1 + int(x) for x in state])
+
+
+def balance_of(temperatures, shares, count=60):
+    """Of O and T, whose shares at the temperatures need not follow one free energy."""
+    random = np.random.default_rng(5)
+    each = [stretches(t, s, count, random) for t, s in zip(temperatures, shares, strict=True)]
+    legs, labels = zip(*each, strict=True)
+    return balances(legs, labels, free_steps(legs, 0.0), 0.0, random)[1]
+
+
+def test_a_difference_that_changes_its_sign_more_than_once_gives_no_transition():
+    one = balance_of((170.0, 200.0, 235.0, 275.0), (0.2, 0.8, 0.2, 0.8))
+    assert np.sign([v.value for v in one.differences]).tolist() == [1, -1, 1, -1]
+    assert "changes its sign 3 times between 170 and 275 K" in one.statement
+    assert np.isnan(one.crossing.value)
+    assert np.isnan(one.crossing.error)
+
+
+def test_a_difference_that_rises_through_zero_gives_no_transition():
+    one = balance_of((170.0, 200.0, 235.0), (0.7, 0.5, 0.3))
+    assert "rises through zero" in one.statement
+    assert np.isnan(one.crossing.value)
+
+
+def test_phases_that_only_some_samples_find_equal_give_no_transition():
+    one = balance_of((170.0, 200.0, 235.0), (0.46, 0.4, 0.6), count=25)
+    assert [v.value > 0 for v in one.differences] == [True, True, False]
+    assert 0 < one.sound < SOUND
+    assert f"only in {100 * one.sound:.0f} % of the bootstrap samples" in one.statement
+    assert np.isnan(one.crossing.value)
+
+
+@pytest.mark.parametrize("changes", [3, 4])
+def test_phases_must_be_left_twice_there_and_back(changes):
+    random = np.random.default_rng(8)
+    n = 40 * (changes + 1)
+    legs = [leg(200.0, KB * 200.0 * random.gamma(60, size=n))]
+    parts = [Part(40 * k, 40 * k + 40) for k in range(changes + 1)]
+    labels = [labels_of(parts, [1 + k % 2 for k in range(changes + 1)])]
+    one = balances(legs, labels, [], 0.0, random)[1]
+    if changes < 4:
+        assert one.statement.startswith("not defined")
+        assert "3 changes at the most, 4 are needed" in one.statement
+    else:
+        assert one.temperatures == [200.0]

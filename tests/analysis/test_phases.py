@@ -1,5 +1,7 @@
 """Phases of frames with noise of the size of real small cells."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from fake_sweep import ANGLES, DIRECTIONS, LENGTHS, SIZES
@@ -9,12 +11,14 @@ from ocvf_lmp.analysis.phases.classify import (
     Criteria,
     binder_ratio,
     by_polarization,
+    labels_of,
     phase_of_mean,
     window_length,
 )
 from ocvf_lmp.analysis.phases.series import LegSeries
 from ocvf_lmp.analysis.phases.strain import by_strain, phase_of_strain, strains
-from ocvf_lmp.analysis.phases.windows import cut
+from ocvf_lmp.analysis.phases.transitions import branch_transitions
+from ocvf_lmp.analysis.phases.windows import Part, cut
 
 EDGE = 4.01
 
@@ -30,7 +34,7 @@ def series(p, lattice, spacing=0.1):
     n = len(p)
     return LegSeries(
         "heating", 300.0, 0, spacing * np.arange(n), p, np.linalg.norm(p, axis=1), lattice,
-        np.full(n, 64.0), np.zeros(n), np.full(n, 300.0), np.zeros(n), 64, n, {},
+        np.full(n, 64.0), np.zeros(n), np.full(n, 300.0), np.zeros(n), 64, n, {}, np.arange(n),
     )  # fmt: skip
 
 
@@ -155,3 +159,29 @@ def test_the_published_heating_run_of_a_shell_model(shared):
     cells = np.array([PHASES[phase_of_strain(*x)] for x in zip(e, h, strict=True)])
     assert np.all((cells == "O") == (phases == PHASES.index("O")))
     assert np.all((cells == "T") == (phases == PHASES.index("T")))
+
+
+def test_transitions_of_the_published_heating_run(shared):
+    """196 ± 9 and 269 ± 12 K, half the distance of the neighbours: where its cell changes shape."""
+    table = np.loadtxt(shared / "data" / "potentials" / "shellmodel_heating_101014_danwang.dat")
+    t, p = table[:, 0], table[:, 1:4]
+    short, middle, long = np.sort(table[:, 5:8], axis=1).T
+    equal = long - short < 0.005  # Å: R; in O two axes are long, in T only one
+    shape = np.where(equal, 0, np.where(long - middle < middle - short, 1, 2))
+    assert shape.tolist() == sorted(shape)
+    scale = float(np.linalg.norm(p, axis=1).max())
+    legs, labels = [], []
+    for k in range(len(t)):
+        one = series(p[k : k + 1], np.append(table[k, 5:8], [90.0] * 3)[None])
+        legs.append(dataclasses.replace(one, temperature=float(t[k])))
+        labels.append(labels_of([Part(0, 1)], [phase_of_mean(p[k], Criteria(), scale)]))
+    random = np.random.default_rng(1)
+    found = branch_transitions(legs, labels, "polarization", 1.0, 50, random)
+    for k, expected in enumerate((196, 269)):
+        below, above = t[shape <= k].max(), t[shape > k].min()
+        assert (found[k].below, found[k].above) == (below, above)
+        half = 0.5 * (above - below)
+        assert found[k].temperature.value == pytest.approx(0.5 * (below + above), abs=half / 3)
+        assert found[k].temperature.value == pytest.approx(expected, abs=1)
+        assert found[k].temperature.error == pytest.approx(half / 3**0.5)
+    assert found[2].statement == "above 346.712 K"

@@ -24,6 +24,8 @@ from ocvf_lmp.files import write_atomically
 FORMAT = "ocvf-lmp sweep"
 VERSION = 1
 ORDER = ("temperature", "order", "equilibration")
+DAMAGE = (KeyError, OSError, RuntimeError, TypeError, ValueError)
+"""What h5py raises where a part of a file is missing, broken or something else."""
 
 
 def leg_name(branch: str, temperature: float) -> str:
@@ -69,6 +71,21 @@ class Leg:
     def name(self) -> str:
         """Unique in a sweep, and fit for a file."""
         return leg_name(self.branch, self.temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class LostLeg:
+    """A leg that is in a sweep, but cannot be read.
+
+    Attributes:
+        branch: as of a `Leg`.
+        temperature: of the thermostat, K.
+        reason: why, in words.
+    """
+
+    branch: str
+    temperature: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +189,47 @@ def read_header(path: Path) -> SweepHeader:
             raise _broken(path, reason) from reason
 
 
-def iterate_legs(path: Path) -> Iterator[Leg]:
+def iterate_legs(path: Path) -> Iterator[Leg | LostLeg]:
     """The legs of a sweep, one at a time: branch by branch, in the order of the branch.
 
     Raises:
-        DataError: as `read_header`.
+        DataError: as `read_header`, or it has legs of which none can be read.
     """
+    lost: list[LostLeg] = []
+    count = 0
     with _opened(path, FORMAT) as file:
         branches: Any = file.get("legs", {})
         for branch in sorted(branches):
-            groups = sorted(branches[branch].values(), key=lambda group: group.attrs["order"])
-            for group in groups:
-                yield _leg_of(group, path)
+            groups = branches[branch]
+            for name in sorted(groups, key=lambda name: _place(groups, name)):
+                leg = _leg_or_reason(groups, branch, name)
+                lost += [leg] if isinstance(leg, LostLeg) else []
+                count += 1
+                yield leg
+    if lost and len(lost) == count:
+        first = lost[0]
+        what = f"{first.branch} {first.temperature:g} K that {first.reason}, and no other that can"
+        raise _broken(path, what)
+
+
+def _place(groups: Any, name: str) -> int:
+    """Of a leg in its branch; at the end if it is not readable."""
+    try:
+        return int(groups[name].attrs["order"])
+    except DAMAGE:
+        return len(groups)
+
+
+def _leg_or_reason(groups: Any, branch: str, name: str) -> Leg | LostLeg:
+    """A leg, whose name is its temperature, or why it cannot be read."""
+    try:
+        leg = _leg_in(groups[name])
+        frames = {len(getattr(leg, x)) for x in _arrays() if not x.startswith("last_")}
+        if len(frames) > 1:
+            raise ValueError(f"it has arrays of {min(frames)} and of {max(frames)} frames")
+    except DAMAGE as reason:
+        return LostLeg(branch, float(name), f"cannot be read: {reason}")
+    return leg
 
 
 def _arrays() -> list[str]:
@@ -201,15 +247,19 @@ def _put_leg(group: h5py.Group, leg: Leg) -> None:
 
 def _leg_of(group: Any, path: Path) -> Leg:
     try:
-        return Leg(
-            branch=str(group.attrs["branch"]),
-            temperature=float(group.attrs["temperature"]),
-            order=int(group.attrs["order"]),
-            equilibration=int(group.attrs["equilibration"]),
-            **{name: group[name][:] for name in _arrays()},
-        )
+        return _leg_in(group)
     except (KeyError, OSError) as reason:
         raise _broken(path, reason) from reason
+
+
+def _leg_in(group: Any) -> Leg:
+    return Leg(
+        branch=str(group.attrs["branch"]),
+        temperature=float(group.attrs["temperature"]),
+        order=int(group.attrs["order"]),
+        equilibration=int(group.attrs["equilibration"]),
+        **{name: group[name][:] for name in _arrays()},
+    )
 
 
 def _opened(path: Path, kind: str) -> h5py.File:
@@ -229,7 +279,7 @@ def _opened(path: Path, kind: str) -> h5py.File:
     return file
 
 
-def _broken(path: Path, reason: Exception) -> DataError:
+def _broken(path: Path, reason: Exception | str) -> DataError:
     return DataError(
         f"expected whole results of a sweep in {path}, found {reason}; it is damaged or broken off:"
         " delete it, and run the sweep again, which makes what is missing"

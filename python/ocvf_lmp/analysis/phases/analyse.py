@@ -21,7 +21,7 @@ from ocvf_lmp.errors import DataError
 from ocvf_lmp.observables.born_charges import BornCharges
 from ocvf_lmp.observables.cages import find_cages
 from ocvf_lmp.observables.polarization import OVERESTIMATE
-from ocvf_lmp.system.sweep_file import iterate_legs, read_header
+from ocvf_lmp.system.sweep_file import LostLeg, iterate_legs, read_header
 
 BINDER = 0.5
 """Binder ratio beyond which a leg that reads C hides a polarization that changes its axis."""
@@ -55,7 +55,7 @@ def read_series(
         fewest: sound frames that a leg must have.
 
     Raises:
-        DataError: the file is no sweep, or damaged.
+        DataError: the file is no sweep, or none of its legs can be read.
         InputError: its crystal is no perovskite, or has other atoms than the charges.
     """
     header = read_header(path)
@@ -64,6 +64,9 @@ def read_series(
     )
     used, left_out = [], []
     for leg in iterate_legs(path):
+        if isinstance(leg, LostLeg):
+            left_out.append(LeftOut(leg.branch, leg.temperature, leg.reason))
+            continue
         series = leg_series(leg, cages, charges, header.timestep)
         if len(series) >= fewest:
             used.append(series)
@@ -89,7 +92,7 @@ def analyse(path: Path, charges: BornCharges, settings: Settings) -> Analysis:
         settings: how.
 
     Raises:
-        DataError: the file is no sweep, damaged, or has no leg that can be used.
+        DataError: the file is no sweep, or has no leg that can be read and used.
         InputError: its crystal is no perovskite, or has other atoms than the charges.
     """
     header = read_header(path)
@@ -146,12 +149,13 @@ def analyse(path: Path, charges: BornCharges, settings: Settings) -> Analysis:
         phases=phase_results(list(zip(legs, aligned, polar, strain, strict=True))),
         free_steps=steps,
         balances=balance,
-        remarks=_remarks(results, legs, polar, window, gated),
+        remarks=_remarks(results, left_out, legs, polar, window, gated),
     )  # fmt: skip
 
 
 def _remarks(
     results: Sequence[LegResult],
+    left_out: Sequence[LeftOut],
     legs: Sequence[LegSeries],
     polar: Sequence[Labels],
     window: float,
@@ -180,6 +184,11 @@ def _remarks(
     skipped = sum(sum(x.skipped.values()) for x in results)
     if skipped:
         said.append(f"{skipped} frames were left out; the table of temperatures says why")
+    if left_out:
+        said.append(
+            f"{len(left_out)} of {len(left_out) + len(results)} temperatures were left out; a table"
+            " of their own says why"
+        )
     return said
 
 

@@ -40,7 +40,7 @@ class Analysis:
         criteria: thresholds of the classification, and of the bootstrap.
         source: of the sweep, as it says itself.
         legs: branch by branch, in the order of the run.
-        left_out: legs without enough sound frames.
+        left_out: legs that cannot be read, or without enough sound frames.
         transitions: of each branch.
         hysteresis: of the transitions that both branches have.
         phases: from cold to warm.

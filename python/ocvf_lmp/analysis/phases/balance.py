@@ -15,10 +15,13 @@ from ocvf_lmp.analysis.phases.free_energy import (
 from ocvf_lmp.analysis.phases.results import Balance, FreeStep, Value
 from ocvf_lmp.analysis.phases.series import LegSeries
 from ocvf_lmp.analysis.phases.statistics import block_resamples, inefficiency
+from ocvf_lmp.analysis.phases.transitions import SOUND
 from ocvf_lmp.units import KB
 
-THERE_AND_BACK = 2
-"""Changes between two phases that a leg must show to tell of their balance."""
+THERE_AND_BACK = 4
+"""Changes between two phases that a leg must show to tell of their balance: twice there and back.
+
+A single return may be the end of a phase that the crystal had not left yet."""
 SAMPLES = 50
 """Of the bootstrap; each solves the equations again."""
 NOTHING = Value(np.nan, np.nan)
@@ -76,7 +79,8 @@ def _balance(
     best = int(np.argmax(changes))
     if changes[best] < THERE_AND_BACK:
         said = (
-            "not defined: no temperature goes back and forth between the two phases, so that their"
+            "not defined: no temperature goes back and forth between the two phases often enough"
+            f" ({changes[best]} changes at the most, {THERE_AND_BACK} are needed), so that their"
             " free energies are not connected; run longer, or a smaller cell, near the transition"
         )
         return Balance(branch, pair, [], [], NOTHING, said)
@@ -88,25 +92,62 @@ def _balance(
     phases = [labels[j].frames[c] for j, c in zip(run, chosen, strict=True)]
     first = _Weighed(energies, phases, temperatures, k)
     drawn = [first.again(random) for _ in range(SAMPLES)]
-    differences = []
-    for t in temperatures:
-        spread = np.array([one.difference(t) for one in drawn])
-        spread = spread[np.isfinite(spread)]
-        error = float(spread.std(ddof=1)) if len(spread) > SAMPLES // 2 else np.nan
-        cells = legs[0].cells
-        differences.append(Value(1e3 * first.difference(t) / cells, 1e3 * error / cells))
-    found = np.array([one.crossing() for one in drawn])
+    values = first.differences()
+    again = np.array([one.differences() for one in drawn])
+    found = np.array([one.crossing(own) for one, own in zip(drawn, again, strict=True)])
     good = np.isfinite(found)
-    value = first.crossing()
-    error = float(found[good].std(ddof=1)) if good.sum() > SAMPLES // 2 else np.nan
-    told = f"{sum(changes[j] for j in run)} changes between them at {len(run)} temperatures"
-    if np.isfinite(value):
-        said = f"equal at {value:.0f} ± {error:.0f} K; {told}"
+    share = float(good.mean())
+    refused, crossing = _refusal(temperatures, values, share), NOTHING
+    if refused:
+        said = refused
     else:
-        said = f"not equal between {temperatures[0]:g} and {temperatures[-1]:g} K; {told}"
-    return Balance(
-        branch, pair, temperatures.tolist(), differences, Value(value, error), said
-    )  # fmt: skip
+        crossing = Value(first.crossing(values), float(found[good].std(ddof=1)))
+        said = (
+            f"equal at {crossing.value:.0f} ± {crossing.error:.0f} K, in {100 * share:.0f} % of the"
+            " bootstrap samples"
+        )
+    said += f"; {sum(changes[j] for j in run)} changes between them at {len(run)} temperatures"
+    differences = [_a_cell(*one, legs[0].cells) for one in zip(values, again.T, strict=True)]
+    return Balance(branch, pair, temperatures.tolist(), differences, crossing, said, share)
+
+
+def _refusal(temperatures: np.ndarray, values: np.ndarray, share: float) -> str:
+    """Why no temperature is given at which two phases are equal, or "".
+
+    Args:
+        temperatures: ascending, K, (temperatures,).
+        values: differences of the two, (temperatures,).
+        share: of the bootstrap samples in which they are equal once.
+    """
+    within = f"between {temperatures[0]:g} and {temperatures[-1]:g} K"
+    turns = len(_turns(values))
+    if turns == 0:
+        return f"not equal {within}"
+    if turns > 1:
+        return (
+            f"not known: their difference changes its sign {turns} times {within}, so that no one"
+            " temperature is that of the transition; run longer"
+        )
+    if values[np.isfinite(values)][0] <= 0:
+        return f"not known: their difference rises through zero {within}, where it must fall"
+    if share < SOUND:
+        return (
+            f"not safe: equal once {within}, but only in {100 * share:.0f} % of the bootstrap"
+            " samples; run longer"
+        )
+    return ""
+
+
+def _turns(values: np.ndarray) -> np.ndarray:
+    """Places, among the numbers that are known, after which the sign changes."""
+    return np.flatnonzero(np.diff(values[np.isfinite(values)] > 0))
+
+
+def _a_cell(value: float, drawn: np.ndarray, cells: int) -> Value:
+    """A difference for a five-atom cell in meV, from that of the crystal and of samples in eV."""
+    drawn = drawn[np.isfinite(drawn)]
+    error = float(drawn.std(ddof=1)) if len(drawn) > SAMPLES // 2 else np.nan
+    return Value(1e3 * float(value) / cells, 1e3 * error / cells)
 
 
 class _Weighed:
@@ -146,11 +187,19 @@ class _Weighed:
         cold, warm = (float(weights[self.pooled == p].sum()) for p in (self.k, self.k + 1))
         return -KB * t * float(np.log(warm / cold)) if cold > 0 and warm > 0 else np.nan
 
-    def crossing(self) -> float:
-        """Where the two are equal, K; NaN beyond the temperatures at hand."""
-        values = np.array([self.difference(t) for t in self.temperatures])
-        for j in range(len(values) - 1):
-            if values[j] > 0 >= values[j + 1]:
-                low, high = self.temperatures[j : j + 2]
-                return float(brentq(self.difference, low, high, xtol=1e-3))  # pyright: ignore
-        return np.nan
+    def differences(self) -> np.ndarray:
+        """At the temperatures at hand, eV, (temperatures,)."""
+        return np.array([self.difference(t) for t in self.temperatures])
+
+    def crossing(self, values: np.ndarray) -> float:
+        """Where the two are equal, K; NaN unless their difference falls through zero just once.
+
+        Args:
+            values: the differences, eV, (temperatures,).
+        """
+        known = np.isfinite(values)
+        turns = _turns(values)
+        if len(turns) != 1 or values[known][0] <= 0:
+            return np.nan
+        low, high = self.temperatures[known][turns[0] : turns[0] + 2]
+        return float(brentq(self.difference, low, high, xtol=1e-3))  # pyright: ignore

@@ -20,7 +20,7 @@ from ocvf_lmp.analysis.phases.marks import (
     spacing,
 )
 from ocvf_lmp.analysis.phases.references import Reference
-from ocvf_lmp.analysis.phases.results import LegResult, Value
+from ocvf_lmp.analysis.phases.results import Balance, LegResult, Value
 from ocvf_lmp.analysis.phases.transitions import BY, NAMES
 from ocvf_lmp.analysis.phases.violins import violin_figure
 from ocvf_lmp.analysis.style import AXES_COLOURS, WIDTH, label_panels, new_figure, save, style
@@ -132,18 +132,21 @@ def phases_figure(found: Analysis) -> "Figure":
 
 
 def balance_figure(found: Analysis) -> "Figure | None":
-    """Free energies of phases that go back and forth; None where none do."""
-    shown = [b for b in found.balances if b.temperatures]
+    """Free energies of phases that go back and forth; None where none do.
+
+    A difference whose error is not known is not drawn.
+    """
+    shown = [(b, curve) for b in found.balances if (curve := _known(b))]
     if not shown:
         return None
     with style():
         figure = new_figure(2.9, SINGLE)
         panel = figure.subplots()
-        for k, one in enumerate(shown):
+        for k, (one, curve) in enumerate(shown):
             panel.errorbar(
-                one.temperatures,
-                [v.value for v in one.differences],
-                [v.error for v in one.differences],
+                [t for t, _ in curve],
+                [v.value for _, v in curve],
+                [v.error for _, v in curve],
                 marker=marker(one.branch), markersize=4, color=f"C{k}", capsize=2,
                 linewidth=0.9, label=f"{one.phases}, {one.branch}",
             )  # fmt: skip
@@ -217,6 +220,12 @@ def save_phase_figures(found: Analysis, folder: Path) -> list[Path]:
         if figure is not None:
             written += save(figure, folder / name)
     return written
+
+
+def _known(one: Balance) -> list[tuple[float, Value]]:
+    """Temperatures, K, and differences, meV, whose errors are known."""
+    pairs = zip(one.temperatures, one.differences, strict=True)
+    return [(t, v) for t, v in pairs if np.isfinite([v.value, v.error]).all()]
 
 
 def _share_bars(

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 
 from ocvf_lmp.analysis.phases.results import Value
+from ocvf_lmp.analysis.phases.series import sound_frames
+from ocvf_lmp.observables.cages import Cages, find_cages
 from ocvf_lmp.observables.pdf import PdfModel, input_reach, pdf_model
 from ocvf_lmp.observables.rdf import PartialGrid, average, number_density, partials
-from ocvf_lmp.system.sweep_file import Leg, SweepHeader, iterate_legs, read_header
+from ocvf_lmp.system.sweep_file import Leg, LostLeg, SweepHeader, iterate_legs, read_header
 
 BLOCKS = 5
 """Consecutive parts of a leg, whose scatter gives the errors."""
@@ -61,7 +63,9 @@ Curves = Mapping[tuple[str, float], np.ndarray]
 def curves(
     path: Path, instrument: Diffractometer, wanted: set[tuple[str, float]] | None = None
 ) -> Curves:
-    """G(r) of legs of a sweep.
+    """G(r) of legs of a sweep, from the frames that its analysis uses and counts.
+
+    Left out are legs that cannot be read, and those with fewer sound frames than `BLOCKS`.
 
     Args:
         path: of the sweep.
@@ -69,7 +73,8 @@ def curves(
         wanted: branches and temperatures; all if None.
 
     Raises:
-        DataError: the file is missing, broken off, or something else.
+        DataError: the file is no sweep, or none of its legs can be read.
+        InputError: its crystal is no perovskite.
     """
     header = read_header(path)
     r = torch.from_numpy(instrument.r)
@@ -77,19 +82,24 @@ def curves(
     counts = torch.bincount(species, minlength=len(header.symbols)).tolist()
     grid = PartialGrid(len(header.symbols), input_reach(float(r[-1]), instrument.q_max) + 0.02)
     model = pdf_model(grid, header.symbols, counts, instrument.radiation, r, instrument.q_max)
+    anion = header.symbols[int(np.argmax(counts))]  # three of the five atoms of ABX3
+    cages = find_cages(header.reference, header.species, header.symbols, header.repeat, anion)
     found = {}
     for leg in iterate_legs(path):
+        if isinstance(leg, LostLeg):
+            continue
         key = leg.branch, leg.temperature
         if wanted is None or key in wanted:
-            curve = _curve(leg, header, model, instrument.frames)
+            curve = _curve(leg, header, cages, model, instrument.frames)
             if curve is not None:
                 found[key] = curve
     return found
 
 
-def _curve(leg: Leg, header: SweepHeader, model: PdfModel, most: int) -> np.ndarray | None:
-    sound = (leg.step > leg.equilibration) & np.isfinite(leg.positions).all(axis=(1, 2))
-    numbers = np.flatnonzero(sound & np.isfinite(leg.cell).all(axis=(1, 2)))
+def _curve(
+    leg: Leg, header: SweepHeader, cages: Cages, model: PdfModel, most: int
+) -> np.ndarray | None:
+    numbers = sound_frames(leg, cages)
     if len(numbers) < BLOCKS:
         return None
     numbers = numbers[np.linspace(0, len(numbers) - 1, min(most, len(numbers))).astype(int)]

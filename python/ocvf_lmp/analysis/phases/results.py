@@ -221,8 +221,10 @@ class Balance:
         phases: the colder and the warmer one.
         temperatures: K.
         differences: G of the warmer less the colder phase, for a five-atom cell, meV.
-        crossing: where the two are equal, K.
+        crossing: where the two are equal, K; NaN where that is not known.
         statement: in words, also why there is nothing.
+        sound: share of the bootstrap samples in which the two are equal once; NaN where none were
+            drawn, and in the results of earlier versions.
     """
 
     branch: str
@@ -231,3 +233,4 @@ class Balance:
     differences: list[Value]
     crossing: Value
     statement: str
+    sound: Number = math.nan

@@ -1,4 +1,4 @@
-"""From the frames of a leg to series: polarization and cell of every frame that is sound."""
+"""From the legs of a sweep to series: polarization and cell of every frame that is sound."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -39,6 +39,7 @@ class LegSeries:
         cells: number of five-atom cells.
         found: frames after equilibration, sound or not.
         skipped: how many were left out, by reason.
+        kept: place of every sound frame among all frames of the leg, (frames,).
     """
 
     branch: str
@@ -55,6 +56,7 @@ class LegSeries:
     cells: int
     found: int
     skipped: Mapping[str, int]
+    kept: np.ndarray
 
     def __len__(self) -> int:
         return len(self.time)
@@ -110,7 +112,23 @@ def leg_series(leg: Leg, cages: Cages, charges: BornCharges, timestep: float) ->
         len(cages),
         len(counted),
         dict(reasons),
+        kept,
     )
+
+
+def sound_frames(leg: Leg, cages: Cages) -> np.ndarray:
+    """The frames that `leg_series` keeps, where no polarization is asked for.
+
+    Args:
+        leg: of a sweep.
+        cages: of its crystal.
+
+    Returns:
+        Place of every sound frame among all frames of the leg, (frames,).
+    """
+    a, b, anion = cages.symbols
+    neutral = BornCharges("none", {a: 0.0, b: 0.0}, anion, 0.0, 0.0, "none")
+    return leg_series(leg, cages, neutral, 1.0).kept  # what is sound depends on no charge
 
 
 def lattice_series(cells: np.ndarray) -> np.ndarray:
