@@ -205,10 +205,16 @@ def _add_inspection(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         "--lammps-arguments", nargs=argparse.REMAINDER, default=[], help="e.g. -k on t 1 -sf kk"
     )
     p.set_defaults(run=_check)
-    p = commands.add_parser("report", help="figures and one HTML page of a training run")
-    p.add_argument("folder", type=Path, nargs="?", help="run folder (default: the newest)")
+    p = commands.add_parser("report", help="figures and one HTML page of a training or a potential")
+    p.add_argument(
+        "source", type=Path, nargs="?",
+        help="run folder (default: the newest), a potential's file, or a folder with corrected.pt",
+    )  # fmt: skip
     p.add_argument("--log", type=Path, help="LAMMPS log of a production run to show as well")
-    p.add_argument("--out", type=Path, help="HTML file (default: RUN/report.html)")
+    p.add_argument("--analysis", type=Path, help="page of ocvf-lmp analyze to lead to")
+    p.add_argument(
+        "--out", type=Path, help="HTML file (default: RUN/report.html, POTENTIAL_report.html)"
+    )
     p.add_argument("--figures", type=Path, help="folder for all figures as PNG, SVG and PDF")
     p.add_argument(
         "--displacement",
@@ -216,6 +222,10 @@ def _add_inspection(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         help="in the energy surfaces: B (alone; the default), soft-mode (of the prior), or four"
         " numbers for A,B,O∥,O⊥",
     )
+    p.add_argument(
+        "--lattice", type=float,
+        help="edge of the cubic cell of a potential, Å (default: that of its training)",
+    )  # fmt: skip
     p.set_defaults(run=_report)
 
 

@@ -1,3 +1,5 @@
+import json
+import re
 import shutil
 
 import numpy as np
@@ -61,6 +63,53 @@ def test_the_loss_is_drawn_over_the_epochs_with_the_measurements_around(finished
     assert {0.0, run.epochs + 1.0} <= marks
 
 
+def test_losses_and_parts_carry_the_errors_that_their_records_know(finished_run, tmp_path):
+    plain = training_figure(read_run(finished_run))
+    folder = shutil.copytree(finished_run, tmp_path / "run")
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for k, record in enumerate(records):
+        if k % 3:
+            record |= {"loss_error": 700.0, "part_errors": dict.fromkeys(record["parts"], 0.2)}
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    run = read_run(folder)
+    figure = training_figure(run)
+    assert [len(p.containers) for p in plain.axes[:2]] == [4, 0]  # the measurements alone
+    assert [len(p.containers) for p in figure.axes[:2]] == [6, 4]
+    (bars,) = figure.axes[0].containers[0].lines[2]
+    known = [m for m in run.states[0].metrics if m.get("loss_error")]
+    drawn = bars.get_segments()
+    assert [s[:, 0].mean() for s in drawn] == [m["epoch"] for m in known]
+    assert [s[:, 1].mean() for s in drawn] == pytest.approx([m["loss"] for m in known])
+    assert [np.ptp(s[:, 1]) for s in drawn] == pytest.approx([1400.0] * len(known))
+    # bars that reach below zero do not take the logarithmic scale away
+    assert figure.axes[0].get_yscale() == plain.axes[0].get_yscale() == "log"
+
+
+def test_r_w_has_its_error_unless_the_run_is_older(finished_run, tmp_path):
+    remark = r"\$R_w\$ = [\d.]+\(\d+\) → [\d.]+\(\d+\)"
+    panel = pdf_figure(read_run(finished_run)).axes[0]
+    assert re.fullmatch(remark, panel.texts[0].get_text())
+    folder = shutil.copytree(finished_run, tmp_path / "run")
+    scores = json.loads((folder / "evaluation.json").read_text())
+    for states in scores.values():
+        for found in states.values():
+            del found["r_w_error"]
+    (folder / "evaluation.json").write_text(json.dumps(scores))
+    panel = pdf_figure(read_run(folder)).axes[0]
+    assert re.fullmatch(r"\$R_w\$ = \d\.\d{3} → \d\.\d{3}", panel.texts[0].get_text())
+
+
+def test_simulated_curves_have_the_band_of_their_error(unfinished_run):
+    run = read_run(unfinished_run)
+    upper, lower = pdf_figure(run).axes[:2]
+    curve = run.states[0].before.pdfs[0]
+    assert len(upper.collections) == 1
+    assert len(lower.collections) == 2  # and the target's
+    path = upper.collections[0].get_paths()[0].vertices
+    expected = (curve.simulated + curve.simulated_error).max()
+    assert path[:, 1].max() == pytest.approx(expected)
+
+
 def test_a_window_without_limit_has_no_cross(finished_run):
     run = read_run(finished_run)
     horizon = training_figure(run).axes[3]
@@ -106,6 +155,16 @@ def test_the_lattice_figure_puts_states_at_their_temperatures(finished_run):
     for line in lengths.lines:
         x = np.asarray(line.get_xdata())
         assert x == pytest.approx([100, 300], abs=5) or len(x) != 2
+
+
+def test_a_number_whose_error_is_not_known_is_not_drawn(finished_run, tmp_path):
+    folder = shutil.copytree(finished_run, tmp_path / "run")
+    scores = json.loads((folder / "evaluation.json").read_text())
+    scores["before"]["100K"]["lattice_error"] = [float("nan")] * 6
+    (folder / "evaluation.json").write_text(json.dumps(scores))
+    for panel in lattice_figure(read_run(folder)).axes:
+        drawn = [len(bars.lines[0].get_xdata()) for bars in panel.containers]
+        assert drawn == [1] * 3 + [2] * 6
 
 
 def test_lines_break_where_time_jumps():

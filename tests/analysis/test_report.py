@@ -73,6 +73,11 @@ def test_the_page_says_that_targets_are_synthetic_and_how_the_loss_changed(page)
     assert "SYNTHETIC test data, 100 K" in text
 
 
+def test_r_w_before_and_after_carry_errors(page):
+    row = next(row for row in page.rows if "neutronSYNTHETIC" in row)
+    assert all(re.fullmatch(r"0\.\d+\(\d+\)", text) for text in row[-2:])
+
+
 def test_the_energy_surface_is_on_the_page_of_a_finished_run_alone(page, unfinished_run, tmp_path):
     title = "What the correction does to the energy surface"
     text = " ".join(page.text)
@@ -117,6 +122,20 @@ def test_a_log_from_elsewhere_is_shown_and_a_wrong_one_refused(finished_run, tmp
     assert any(row[0] == "v_c" for row in page.rows if row)
     with pytest.raises(DataError, match="no such file"):
         write_report(tmp_path, tmp_path / "other.html", tmp_path / "none")
+    assert not (tmp_path / "other.html").exists()
+
+
+def test_the_page_leads_to_an_analysis_that_is_there(unfinished_run, tmp_path):
+    shutil.copy(unfinished_run / "config.yaml", tmp_path)
+    analysis = tmp_path.parent / "analysis.html"
+    with pytest.raises(DataError, match="found no such file"):
+        write_report(tmp_path, analysis=analysis)
+    analysis.write_text("<p>phases</p>")
+    page = checked(write_report(tmp_path, analysis=analysis))
+    assert "../analysis.html" in page.sources
+    assert "Phases and transitions" in page.text
+    with pytest.raises(DataError, match="a file that is no page"):
+        write_report(tmp_path, tmp_path / "other.html", analysis=tmp_path / "config.yaml")
     assert not (tmp_path / "other.html").exists()
 
 

@@ -9,6 +9,7 @@ from fake_sweep import CHARGES, EDGE, SIZES, Fake, spoil, steps_of
 
 from ocvf_lmp.analysis.phases.analyse import Settings, analyse
 from ocvf_lmp.analysis.phases.analysis_file import read_analysis, write_analysis
+from ocvf_lmp.analysis.phases.page import Judgement, render
 from ocvf_lmp.analysis.phases.tables import comparison_table, tables
 from ocvf_lmp.cli import main
 from ocvf_lmp.errors import DataError
@@ -171,6 +172,18 @@ def test_results_survive_the_file(found, tmp_path):
         read_analysis(tmp_path / "analysis.json")
 
 
+def test_results_of_earlier_versions_can_be_read(found, tmp_path):
+    """They do not say how many bootstrap samples have a balance."""
+    older = json.loads(found.to_json())
+    assert older["balances"]
+    for one in older["balances"]:
+        del one["sound"]
+    (tmp_path / "analysis.json").write_text(json.dumps(older), "utf-8")
+    read = read_analysis(tmp_path / "analysis.json")
+    assert all(np.isnan(one.sound) for one in read.balances)
+    assert read.transitions == found.transitions
+
+
 def test_every_temperature_is_in_the_tables(found):
     drawn = {one.title: one for one in tables(found)}
     assert len(drawn["Phases"].rows) == len(drawn["Cell"].rows) == 28
@@ -178,6 +191,27 @@ def test_every_temperature_is_in_the_tables(found):
     both = comparison_table([found, found])
     assert len(both.rows) == 4
     assert "±" in both.rows[0][4]
+
+
+def test_cells_of_two_sizes_stand_beside_each_other(tmp_path):
+    truths = {(2, 2, 2): (110, 210, 310), (3, 3, 3): (160, 260, 360)}
+    all_found = []
+    for repeat, truth in truths.items():
+        fake = Fake(
+            steps_of({"heating": truth}), range(75, 425, 50), branches=("heating",), repeat=repeat,
+            frames=60,
+        )  # fmt: skip
+        all_found.append(analysed(fake.write(tmp_path / f"cells{repeat[0]}.h5")))
+    table = comparison_table(all_found)
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert [(row["Sweep"], row["Cells"], row["Atoms"], row["Branch"]) for row in rows] == [
+        ("cells2", "2×2×2", "40", "heating"), ("cells3", "3×3×3", "135", "heating"),
+    ]  # fmt: skip
+    for row, truth in zip(rows, truths.values(), strict=True):
+        for name, true in zip(("R-O", "O-T", "T-C"), truth, strict=True):
+            value, error = map(float, row[f"{name} (K)"].split(" ± "))
+            assert 50 / 12**0.5 - 1 < error < 25
+            assert abs(value - true) < 2 * error
 
 
 def test_the_command_writes_results_and_figures(tmp_path, capsys):
@@ -244,3 +278,13 @@ def test_a_reference_is_not_replaced_by_what_it_is_to_judge(tmp_path, capsys):
     assert main(["analyze", str(sweep), "--reference", str(truth), "--no-figures"]) == 1
     assert "would replace" in " ".join(capsys.readouterr().err.split())
     assert truth.read_text() == "precious"
+
+
+def test_the_page_says_how_a_sweep_was_run_as_far_as_its_file_does(found):
+    settings = {"seed": 5, "steps": 2000, "equilibration": 900, "timestep": 0.002}
+    told = dataclasses.replace(found, source={"ocvf_lmp": "0.1.0", "settings": settings})
+    size = "2×2×2 cells, 40 atoms; heating and cooling"
+    known = "ocvf-lmp 0.1.0; seed 5; 2000 steps of 0.002 ps at each temperature after 900 of"
+    page = render([told], Judgement())
+    assert f"<dd>{known} equilibration; {size}</dd>" in page
+    assert f"<dd>{size}</dd>" in render([found], Judgement())

@@ -150,6 +150,22 @@ def test_the_figure_of_pdfs_has_curves_differences_and_every_misfit():
     assert pdf_figure(("good",), instrument, (good,), true, [{}]) is None
 
 
+def test_the_branches_of_a_model_differ_by_mark_and_line():
+    instrument = Diffractometer(r_range=(1.5, 5.0))
+    r = instrument.dr * np.arange(75, 251)
+    noise = 0.01 * np.random.default_rng(1).standard_normal((BLOCKS, len(r)))
+    keys = [(branch, float(t)) for branch in ("heating", "cooling") for t in (100, 200)]
+    true = {key: np.sin(r) + noise for key in keys}
+    models = [{key: np.sin(r + shift) + noise for key in keys} for shift in (0.02, 0.2)]
+    found = [misfits(each, true) for each in models]
+    figure = pdf_figure(("good", "prior"), instrument, models, true, found)
+    assert figure is not None
+    drawn = [bars.lines[0] for bars in figure.axes[-1].containers]
+    looks = {(x.get_color(), x.get_marker(), x.get_linestyle()) for x in drawn}
+    assert len(looks) == 4
+    assert {look[1:] for look in looks} == {("^", "-"), ("v", "--")}
+
+
 def test_facts_of_another_form_are_refused(tmp_path):
     path = tmp_path / "facts.yaml"
     path.write_text("transitions: 3\n")

@@ -111,6 +111,10 @@ def test_the_error_of_pooled_runs_is_their_scatter():
     scatter = float(values.std())
     assert abs(float(values.mean()) - EXACT) < 4.0 * scatter / len(values) ** 0.5
     assert scatter == pytest.approx(float(errors.square().mean().sqrt()), rel=0.35)
+    losses = torch.tensor([f.loss for f in found])
+    claimed = [f.jackknife.errors(lambda means: {"loss": loss(means)})["loss"] for f in found]
+    of_losses = float(torch.tensor(claimed).square().mean().sqrt())
+    assert float(losses.std()) == pytest.approx(of_losses, rel=0.35)
 
 
 def test_earlier_samples_add_to_what_counts_and_bias_nothing():

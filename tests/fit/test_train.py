@@ -42,6 +42,7 @@ def test_a_run_leaves_everything_that_it_promises(prior, tmp_path):
     assert not torch.equal(start, parameters_of(found))
     scores = json.loads((tmp_path / "evaluation.json").read_text())
     assert scores["before"]["100K"]["parts"].keys() == {"lattice", "pdf"}
+    assert scores["before"]["100K"]["r_w_error"]["pdf"] > 0
     lines = [json.loads(x) for x in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     curves = np.load(tmp_path / "evaluation_after_100K.npz")
@@ -191,6 +192,8 @@ def test_reweighting_samples_again_only_where_too_few_frames_count(prior, tmp_pa
     assert [line["window_ps"] > 0 for line in lines] == [True, False, False]
     assert lines[1]["effective"] > 0.99
     assert lines[0]["grad_error"] > 0
+    assert lines[0]["loss_error"] > 0
+    assert lines[0]["part_errors"].keys() == lines[0]["parts"].keys()
     moving = replace(REWEIGHT, learning_rate=0.5, epochs=2, min_effective=1.0 - 1e-9)
     trainer(prior, tmp_path / "moving", plan=moving).run()
     lines = metrics(tmp_path / "moving")

@@ -30,8 +30,16 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Text that leads to an address."""
+
+    text: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """A table with its title; `left` are the columns of words."""
+    """A table with its title; `left` are the columns of words, `link` leads to more of it."""
 
     name: str
     title: str
@@ -39,6 +47,7 @@ class Page:
     rows: Sequence[Row]
     note: str = ""
     left: Sequence[int] = (0,)
+    link: Link | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +130,7 @@ figure img { display: block; margin: 0 auto; max-width: 100%; background: #fff;
   border-radius: 6px; padding: 6px; }
 figcaption, .small { color: var(--soft); font-size: .86rem; margin-top: .6rem; }
 p.words { margin: 0; }
-details summary { cursor: pointer; color: var(--accent); }
+details summary, a { cursor: pointer; color: var(--accent); }
 pre { overflow-x: auto; font: 12.5px/1.5 ui-monospace, "DejaVu Sans Mono", monospace;
   background: var(--ground); border-radius: 6px; padding: .9rem 1rem; margin: .7rem 0 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; margin: 0; }
@@ -182,6 +191,8 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 {% endif %}
 {% if block.note %}
 <p class="{{ 'small' if block.rows else 'words' }}">{{ block.note }}</p>{% endif %}
+{% if block.link %}<p class="words"><a href="{{ block.link.address }}">{{ block.link.text }}</a></p>
+{% endif %}
 {% endif %}
 </section>
 {% endfor %}

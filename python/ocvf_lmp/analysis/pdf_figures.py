@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ocvf_lmp.analysis.curves import PdfCurve
+from ocvf_lmp.analysis.report_tables import with_error
 from ocvf_lmp.analysis.runfolder import RunFolder, RunState
 from ocvf_lmp.analysis.style import AFTER, BEFORE, REFERENCE, TARGET, new_figure, note, style
 
@@ -35,7 +36,7 @@ def pdf_figure(run: RunFolder) -> "Figure | None":
         for row, state in enumerate(shown):
             for column, name in enumerate(_names(state)):
                 _pdf_panel(figure, grid[row, column], state, name)
-        _legend(figure, "target ± 1 s.e.")
+        _legend(figure)
     return figure
 
 
@@ -66,7 +67,8 @@ def partials_figure(run: RunFolder) -> "Figure | None":
                         alpha=0.6, label="reference (not trained on)",
                     )  # fmt: skip
                 for stage, partials in found.items():
-                    _line(panel, partials.r, partials.g[row], stage)
+                    error = None if partials.error is None else partials.error[row]
+                    _line(panel, partials.r, partials.g[row], stage, error)
                 panel.set_ylim(bottom=0)
                 if column == 0:
                     panel.set_ylabel(f"$g_{{\\mathrm{{{pair}}}}}$")
@@ -74,7 +76,7 @@ def partials_figure(run: RunFolder) -> "Figure | None":
             panels[-1, column].set_xlabel("r (Å)")
         reach = max(float(p.r[-1]) for _, f in shown for p in f.values())
         panels[0, 0].set_xlim(1.4, min(LONGEST_PARTIAL, reach))
-        _legend(figure, None)
+        _legend(figure)
     return figure
 
 
@@ -87,11 +89,13 @@ def _pdf_panel(figure: "Figure", place: "SubplotSpec", state: RunState, name: st
     lower.axhline(0.0, color=TARGET, linewidth=0.7)
     if target.error is not None:
         lower.fill_between(
-            target.r, -target.error, target.error, color=TARGET, alpha=0.18, linewidth=0
-        )
+            target.r, -target.error, target.error, color=TARGET, alpha=0.18, linewidth=0,
+            label="target ± 1 s.e.",
+        )  # fmt: skip
     for stage, curve in curves.items():
-        _line(upper, curve.r, curve.simulated, stage)
-        _line(lower, curve.r, curve.simulated - curve.target, stage)
+        error = curve.simulated_error
+        _line(upper, curve.r, curve.simulated, stage, error)
+        _line(lower, curve.r, curve.simulated - curve.target, stage, error)
     upper.set_title(f"{_temperature(state)} · {target.label}")
     upper.set_ylabel("G (Å$^{-2}$)")
     lower.set_ylabel("Δ")
@@ -99,9 +103,15 @@ def _pdf_panel(figure: "Figure", place: "SubplotSpec", state: RunState, name: st
     upper.tick_params(labelbottom=False)
     lower.set_xlim(float(target.r[0]), float(target.r[-1]))
     _give_room(upper, target)
-    found = [state.evaluations[s].r_w.get(name) for s in curves]
-    shown = " → ".join(f"{x:.3f}" for x in found if x is not None)
+    shown = " → ".join(filter(None, (_r_w(*state.r_w(stage, name)) for stage in curves)))
     note(upper, f"$R_w$ = {shown}" if shown else "")
+
+
+def _r_w(value: float | None, error: float | None) -> str:
+    """R_w in words, with its error where the run says it."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if error is None else with_error(value, error)
 
 
 def _give_room(panel: "Axes", target: PdfCurve) -> None:
@@ -112,23 +122,26 @@ def _give_room(panel: "Axes", target: PdfCurve) -> None:
         panel.set_ylim(low, high + 0.18 * (high - low))
 
 
-def _line(panel: "Axes", r: np.ndarray, values: np.ndarray, stage: str) -> None:
+def _line(
+    panel: "Axes", r: np.ndarray, values: np.ndarray, stage: str, error: np.ndarray | None
+) -> None:
+    """A curve of a stage with the band of its standard error, where it is known."""
     words = {"before": "prior (before)", "after": "corrected (after)"}
     panel.plot(
         r, values, color=COLOURS[stage], linestyle=DASHES[stage], linewidth=1.1, label=words[stage]
     )
+    if error is not None:
+        panel.fill_between(
+            r, values - error, values + error, color=COLOURS[stage], alpha=0.25, linewidth=0
+        )
 
 
-def _legend(figure: "Figure", band: str | None) -> None:
+def _legend(figure: "Figure") -> None:
     """One legend for all panels, above them."""
-    from matplotlib.patches import Patch  # noqa: PLC0415 (slow import)
-
     handles: dict[str, Any] = {}
     for panel in figure.axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    if band and any(panel.collections for panel in figure.axes):
-        handles[band] = Patch(color=TARGET, alpha=0.18, linewidth=0)
     figure.legend(
         list(handles.values()), list(handles), loc="outside upper center", ncols=len(handles)
     )

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ocvf_lmp.analysis import analysis_link
 from ocvf_lmp.analysis.figures import draw_figures, save_figures
 from ocvf_lmp.analysis.maps import words
 from ocvf_lmp.analysis.maps.displacements import B_ALONE, Displacement
 from ocvf_lmp.analysis.maps.figures import draw_maps
 from ocvf_lmp.analysis.maps.survey import Survey, survey_run
 from ocvf_lmp.analysis.maps.tables import correction_page, well_page
-from ocvf_lmp.analysis.page import TEMPLATE, Card, figure_block
+from ocvf_lmp.analysis.page import TEMPLATE, Card, Page, figure_block
 from ocvf_lmp.analysis.report_tables import (
     lattice_page,
     loss_page,
@@ -24,7 +25,7 @@ from ocvf_lmp.analysis.report_tables import (
 from ocvf_lmp.analysis.runfolder import RunFolder, read_run
 from ocvf_lmp.analysis.tables import loss_table
 from ocvf_lmp.errors import OcvfError
-from ocvf_lmp.files import write_atomically
+from ocvf_lmp.files import write_text_atomically
 from ocvf_lmp.potential.weights import read_header
 
 if TYPE_CHECKING:
@@ -40,20 +41,23 @@ CAPTIONS = {
     "pdfs": (
         "Pair distribution functions",
         "G(r) of the target (grey), of the prior (dashed) and of the corrected model (blue);"
-        " below each, simulated minus target, with the band of the target's standard error.",
+        " below each, simulated minus target. Bands: standard errors, that of the target about"
+        " zero.",
     ),
     "partials": (
         "Partial pair distribution functions",
-        "g(r) of every pair of species before and after training. Reference partials, where"
-        " shown, were kept aside: the training has not seen them.",
+        "g(r) of every pair of species before and after training, with bands of their standard"
+        " errors. Reference partials, where shown, were kept aside: the training has not seen"
+        " them.",
     ),
     "training": (
         "The training",
         "Diamonds are measurements by longer runs without gradients, before the first and after"
-        " the last epoch; the curves are averages over the runs that gradients are taken from. (d),"
-        " adjoint: crosses are the longest window that still carries a signal; a gradient from a"
-        " longer one is not used. (d), reweighting: the share of frames that count at the present"
-        " parameters; squares: new frames were sampled.",
+        " the last epoch; the curves are averages over the runs that gradients are taken from."
+        " Bars: standard errors, where the estimator knows them. (d), adjoint: crosses are the"
+        " longest window that still carries a signal; a gradient from a longer one is not used."
+        " (d), reweighting: the share of frames that count at the present parameters; squares: new"
+        " frames were sampled.",
     ),
     "lattice": (
         "Lattice parameters",
@@ -75,7 +79,7 @@ CAPTIONS = {
 
 ORDER = (
     "loss", "targets", "pdfs", "lattice-table", "lattice", "partials", "shifts", *words.ORDER,
-    "training", "cell", "production-table", "production",
+    analysis_link.NAME, "training", "cell", "production-table", "production",
 )  # fmt: skip
 """Of the tables and figures on the page."""
 
@@ -86,6 +90,7 @@ def write_report(
     log: str | Path | None = None,
     displacement: Displacement = B_ALONE,
     figures: str | Path | None = None,
+    analysis: Path | None = None,
 ) -> Path:
     """Writes the report of a training run, finished or not.
 
@@ -95,41 +100,48 @@ def write_report(
         log: LAMMPS log of a run with the trained model, if it is not in the run folder.
         displacement: of the ions, in the energy surfaces.
         figures: folder for all figures as PNG, SVG and PDF; none are written if None.
+        analysis: page of `ocvf-lmp analyze` that this one leads to.
 
     Returns:
         The path of the page.
 
     Raises:
-        DataError: the folder holds no run, or `log` cannot be read.
+        DataError: the folder holds no run, `log` cannot be read, or `analysis` is not there.
         InputError: the soft mode is asked for, and the prior cannot be evaluated here.
         OcvfError: the page cannot be written.
     """
     run = read_run(run_folder, log)
     path = Path(out) if out is not None else run.path / "report.html"
+    phases = analysis_link.analysis_page(analysis, path)
     drawn = list(draw_figures(run))
     survey = survey_run(run, displacement)
     drawn += [] if survey is None else draw_maps(survey)
     if figures is not None:
         save_figures(drawn, Path(figures))
-    text = render(run, survey, drawn)
-    write_atomically(path, lambda partial: _write(partial, text))
+    write_text_atomically(path, render(run, survey, drawn, phases))
     return path
 
 
-def render(run: RunFolder, survey: Survey | None, drawn: Iterable[tuple[str, "Figure"]]) -> str:
+def render(
+    run: RunFolder,
+    survey: Survey | None,
+    drawn: Iterable[tuple[str, "Figure"]],
+    phases: Page | None = None,
+) -> str:
     """The page as text.
 
     Args:
         run: the run.
         survey: of its energy surfaces, if there is one.
         drawn: figures by name.
+        phases: what leads to an analysis of sweeps, if there is one.
     """
     from jinja2 import Environment  # noqa: PLC0415 (only reports need it)
 
     template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE)
     makers = (loss_page, target_page, lattice_page, shift_page, production_page)
     pages = [make(run) for make in makers]
-    pages.append(words.opening(survey))
+    pages += [phases, words.opening(survey)]
     if survey is not None:
         pages += [correction_page(survey), well_page(survey)]
     figures = [figure_block(name, *CAPTIONS[name], figure) for name, figure in drawn]
@@ -207,7 +219,3 @@ def _of_potential(path: Path) -> str:
 
 def _percent(change: float) -> str:
     return f"{change:+.1f} %".replace("-", "\N{MINUS SIGN}")
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -6,7 +6,7 @@ import numpy as np
 
 from ocvf_lmp.analysis.identifiability import UNASKED, shifts
 from ocvf_lmp.analysis.page import Cell, Page, Row
-from ocvf_lmp.analysis.runfolder import RunFolder
+from ocvf_lmp.analysis.runfolder import STAGES, RunFolder
 from ocvf_lmp.analysis.tables import (
     SIGNIFICANT,
     LatticeRow,
@@ -71,21 +71,18 @@ def target_page(run: RunFolder) -> Page | None:
             pdf = kinds.get(name)
             what = "lattice" if pdf is None else pdf.label.split(",")[0]
             tag = "" if pdf is None else "SYNTHETIC" if pdf.synthetic else "measured"
-            values = [
-                [(e.parts if what_of == "parts" else e.r_w).get(name) if e else None
-                 for e in (state.before, state.after)]
-                for what_of in ("parts", "r_w")
-            ]  # fmt: skip
             cells = [Cell(state.name if k == 0 else ""), Cell(name), Cell(what, tag=tag)]
-            for before, after in values:
-                cells += [Cell(_number(before)), Cell(_number(after))]
+            parts = [e.parts.get(name) if e else None for e in (state.before, state.after)]
+            cells += [Cell(_number(part)) for part in parts]
+            cells += [Cell(with_error(*state.r_w(stage, name))) for stage in STAGES]
             lines.append(Row(cells, first=k == 0 and bool(lines)))
     if not lines:
         return None
     head = ("State", "Target", "Kind", "Loss before", "after", "R_w before", "after")
     text = (
         "R_w is the weighted relative difference between simulated and target curve, 0 where they"
-        " agree; it is computed with the target's own weights."
+        " agree; it is computed with the target's own weights. Standard errors in brackets, in"
+        " units of the last digit, by the jackknife over five blocks of each run."
     )
     return Page("targets", "Targets", head, lines, text, left=(0, 1, 2))
 

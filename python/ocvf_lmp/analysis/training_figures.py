@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 NO_LIMIT = 1e6
 """ps; usable windows beyond are written where no growth was seen."""
 
+_CAPS = ("_", "|")
+"""Marks at the ends of error bars, which may be below zero where the numbers are not."""
+
 _LINES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
 
 
@@ -62,6 +65,8 @@ def training_figure(run: RunFolder) -> "Figure | None":
 def lattice_figure(run: RunFolder) -> "Figure | None":
     """Lattice parameters against temperature: before, after, target.
 
+    A number whose error is not known, such as the mean of a single frame, is not drawn.
+
     Returns:
         The figure, or None where nothing was measured.
     """
@@ -87,8 +92,9 @@ def lattice_figure(run: RunFolder) -> "Figure | None":
                 values = np.array([row.values[columns] for row in mine])
                 errors = np.array([row.errors[columns] for row in mine])
                 for axis in range(3):
+                    good = np.isfinite(values[:, axis]) & np.isfinite(errors[:, axis])
                     panel.errorbar(
-                        x, values[:, axis], np.nan_to_num(errors[:, axis]), fmt=marker,
+                        x[good], values[good, axis], errors[good, axis], fmt=marker,
                         color=colour, markersize=4, elinewidth=0.8, capsize=2, linestyle="-",
                         linewidth=0.6, alpha=0.9, fillstyle="none" if what == "target" else "full",
                         label=label if axis == 0 else None,
@@ -114,6 +120,7 @@ def _draw_loss(panel: "Axes", state: RunState, colour: Any, last: int) -> None:
         panel.plot(
             epoch[~used], loss[~used], "o", color=colour, markersize=4, markerfacecolor="white"
         )
+    _bars(panel, epoch, loss, _series(state, "loss_error"), colour)
     for found, x in ((state.before, 0.0), (state.after, last + 1.0)):
         if found is not None:
             panel.errorbar(
@@ -124,9 +131,10 @@ def _draw_loss(panel: "Axes", state: RunState, colour: Any, last: int) -> None:
 
 def _draw_parts(panel: "Axes", state: RunState, colour: Any) -> None:
     for k, name in enumerate(_parts(state)):
-        values = np.array([m.get("parts", {}).get(name, np.nan) for m in state.metrics])
+        epoch, values = _series(state, "epoch"), _series_of(state, "parts", name)
         line = _LINES[k % len(_LINES)]
-        panel.plot(_series(state, "epoch"), values, color=colour, linestyle=line, linewidth=1.1)
+        panel.plot(epoch, values, color=colour, linestyle=line, linewidth=1.1)
+        _bars(panel, epoch, values, _series_of(state, "part_errors", name), colour)
 
 
 def _draw_gradient(panel: "Axes", state: RunState, colour: Any) -> None:
@@ -134,8 +142,18 @@ def _draw_gradient(panel: "Axes", state: RunState, colour: Any) -> None:
     epoch, norm = _series(state, "epoch"), _series(state, "grad_norm")
     panel.plot(epoch, norm, ".-", color=colour, markersize=4)
     if _reweighted([state]):
-        error = _series(state, "grad_error")
-        panel.errorbar(epoch, norm, error, fmt="none", color=colour, capsize=2, elinewidth=0.8)
+        _bars(panel, epoch, norm, _series(state, "grad_error"), colour)
+
+
+def _bars(
+    panel: "Axes", x: np.ndarray, values: np.ndarray, errors: np.ndarray, colour: Any
+) -> None:
+    """Standard errors where they are known, as the records of older runs need not say them."""
+    good = np.isfinite(values) & np.isfinite(errors)
+    if good.any():
+        panel.errorbar(
+            x[good], values[good], errors[good], fmt="none", color=colour, capsize=2, elinewidth=0.8
+        )
 
 
 def _reweighted(states: list[RunState]) -> bool:
@@ -205,11 +223,19 @@ def _parts(state: RunState) -> list[str]:
 
 
 def _series(state: RunState, name: str) -> np.ndarray:
-    return np.array([float(m.get(name, np.nan)) for m in state.metrics])
+    """A number of every record; NaN where it is not known."""
+    values = [m.get(name) for m in state.metrics]
+    return np.array([np.nan if value is None else float(value) for value in values])
+
+
+def _series_of(state: RunState, group: str, name: str) -> np.ndarray:
+    """The same of a number in a group, such as the part of a target."""
+    return np.array([(m.get(group) or {}).get(name, np.nan) for m in state.metrics], dtype=float)
 
 
 def _log_if_positive(panel: "Axes") -> None:
-    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in panel.lines])
+    drawn = [line for line in panel.lines if line.get_marker() not in _CAPS]
+    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in drawn])
     values = values[np.isfinite(values)]
     if len(values) and values.min() > 0 and values.max() > 3 * values.min():
         panel.set_yscale("log")

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ocvf_lmp.fit.jackknife import Jackknife
+
 
 @dataclass(frozen=True, slots=True)
 class GradientEstimate:
@@ -20,6 +22,7 @@ class GradientEstimate:
         refusal: why the gradient must not be used; empty if it may.
         notes: what the estimator knows of itself, by name, for the log.
         remark: what should be known of the gradient though it may be used; empty if nothing.
+        jackknife: the averages without each block; None where one sample cannot tell.
     """
 
     loss: float
@@ -30,6 +33,7 @@ class GradientEstimate:
     refusal: str = ""
     notes: dict[str, float] = field(default_factory=dict)
     remark: str = ""
+    jackknife: Jackknife | None = None
 
     @property
     def norm(self) -> float:

@@ -1,7 +1,7 @@
 """What measurements give: scores, and curves in the run folder."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 
 from ocvf_lmp.files import write_atomically
 from ocvf_lmp.fit.entropy import relative_entropy
+from ocvf_lmp.fit.jackknife import of_blocks
 from ocvf_lmp.fit.objective import Objective
 from ocvf_lmp.fit.plan import StatePoint
 from ocvf_lmp.fit.sampling import Measurement
@@ -27,17 +28,14 @@ def scores(objective: Objective, measured: Measurement, point: StatePoint) -> di
         blocks = torch.stack([objective.loss(block) for block in measured.blocks])
         lattice = torch.stack([block["lattice"] for block in measured.blocks])
         root = len(blocks) ** 0.5
-        density = measured.means.get("density")
-        r_w = {}
-        for named in objective.targets:
-            if isinstance(named.target, PdfTarget) and density is not None:
-                g = measured.means["pair_density"] / density
-                r_w[named.name] = named.target.r_w(objective.models[named.name], g, density)
+        misfits = _misfits(objective, measured.means)
+        left_out = of_blocks(measured.blocks)
         return {
             "loss": float(objective.loss(measured.means)),
             "loss_error": float(blocks.std() / root),
             "parts": {k: float(v) for k, v in objective.parts(measured.means).items()},
-            "r_w": r_w,
+            "r_w": {name: float(r_w) for name, r_w in misfits.items()},
+            "r_w_error": left_out.errors(lambda means: _misfits(objective, means)),
             "lattice": measured.means["lattice"].tolist(),
             "lattice_error": (lattice.std(dim=0) / root).tolist(),
             "temperature": float(measured.temperatures.mean()),
@@ -47,6 +45,17 @@ def scores(objective: Objective, measured: Measurement, point: StatePoint) -> di
             "cells": math.prod(point.repeat),
             "held_out": point.held_out,
         }
+
+
+def _misfits(objective: Objective, means: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """R_w of every PDF target, by its name."""
+    density, found = means.get("density"), {}
+    for named in objective.targets:
+        if isinstance(named.target, PdfTarget) and density is not None:
+            g = means["pair_density"] / density
+            r_w = named.target.r_w(objective.models[named.name], g, density)
+            found[named.name] = torch.as_tensor(r_w, dtype=torch.float64)
+    return found
 
 
 def write_curves(

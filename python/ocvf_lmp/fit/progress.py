@@ -30,6 +30,8 @@ class WindowRecord:
         seconds: that the gradient took.
         cell_relaxation_ps: how long the cell remembers, from the measurement of the prior (a lower
             bound where that was short); a shorter window sees only the beginning of the response.
+        loss_error: standard error of the loss, or None where the estimator cannot tell.
+        part_errors: of the parts, by target, or None.
     """
 
     epoch: int
@@ -50,6 +52,8 @@ class WindowRecord:
     learning_rate: float
     seconds: float
     cell_relaxation_ps: float | None = None
+    loss_error: float | None = None
+    part_errors: Mapping[str, float] | None = None
 
 
 class Progress(Protocol):

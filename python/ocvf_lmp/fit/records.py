@@ -1,6 +1,7 @@
 """What is logged of a gradient."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 
@@ -8,6 +9,9 @@ from ocvf_lmp.fit.estimate import GradientEstimate
 from ocvf_lmp.fit.progress import WindowRecord
 from ocvf_lmp.fit.site import Site
 from ocvf_lmp.system.cell import volume
+
+_SUM = ""
+"""No target has this name."""
 
 
 def window_record(site: Site, estimate: GradientEstimate, epoch: int, rate: float) -> WindowRecord:
@@ -22,6 +26,7 @@ def window_record(site: Site, estimate: GradientEstimate, epoch: int, rate: floa
     cells, runs, notes = math.prod(site.point.repeat), site.runs, estimate.notes
     with torch.no_grad():
         parts = {k: float(v) for k, v in site.objective.parts(site.pooled).items()}
+    loss_error, part_errors = _errors(site, estimate)
     return WindowRecord(
         epoch=epoch,
         state=site.point.name,
@@ -41,4 +46,19 @@ def window_record(site: Site, estimate: GradientEstimate, epoch: int, rate: floa
         learning_rate=rate,
         seconds=estimate.seconds,
         cell_relaxation_ps=None if site.relaxation is None else site.relaxation.time,
+        loss_error=loss_error,
+        part_errors=part_errors,
     )
+
+
+def _errors(site: Site, estimate: GradientEstimate) -> tuple[float | None, dict[str, float] | None]:
+    """Standard errors of the loss and of its parts; None where the estimator cannot tell."""
+    if estimate.jackknife is None:
+        return None, None
+
+    def losses(means: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        parts = site.objective.parts(means)
+        return parts | {_SUM: torch.stack(list(parts.values())).sum()}
+
+    found = estimate.jackknife.errors(losses)
+    return found.pop(_SUM), found

@@ -24,6 +24,7 @@ from ocvf_lmp.errors import InputError
 from ocvf_lmp.fit.ensemble import Ensemble
 from ocvf_lmp.fit.estimate import GradientEstimate
 from ocvf_lmp.fit.fluctuations import Fluctuations, averages, fluctuations, trainable, without
+from ocvf_lmp.fit.jackknife import Jackknife, standard_error
 from ocvf_lmp.md.adjoint import Loss
 from ocvf_lmp.potential.protocol import Potential
 from ocvf_lmp.units import KB
@@ -81,11 +82,12 @@ def pooled_gradient(
             rest = [*parts[:number], *parts[number + 1 :]]
             if blocks > 1:
                 rest.append(without(part, block))
-            leave_out.append(take(rest)[2])
+            leave_out.append(take(rest)[1:])
     # a block left out is missed in the average of its own run only
     factor = (len(parts) - 1) / len(parts) if blocks == 1 else (blocks - 1) / blocks
     errors = {
-        name: _jackknife(torch.stack([g[name] for g in leave_out]), factor) for name in gradients
+        name: standard_error(torch.stack([g[name] for _, g in leave_out]), factor)
+        for name in gradients
     }
     effective = min(part.supply for part in parts)
     refusal = ""
@@ -100,6 +102,7 @@ def pooled_gradient(
         time.perf_counter() - start,
         refusal,
         {"effective": effective, "frames": frames},
+        jackknife=Jackknife([averages for averages, _ in leave_out], factor),
     )
 
 
@@ -202,8 +205,3 @@ class _Taking:
             if name in slopes:
                 found = {k: v + slopes[name].flatten() @ rows[k] for k, v in found.items()}
         return found
-
-
-def _jackknife(left_out: torch.Tensor, factor: float) -> torch.Tensor:
-    """Standard error from estimates that each leave out one block, (blocks, ...)."""
-    return (factor * (left_out - left_out.mean(dim=0)).square().sum(dim=0)).sqrt()

@@ -1,5 +1,8 @@
 """The lattice constant of the cubic cell that stands for a state."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from ocvf_lmp.analysis.run_files import dig
@@ -22,12 +25,24 @@ def lattice_of(run: RunFolder, state: RunState) -> tuple[float, str]:
     for stage, name in ((state.after, "corrected model"), (state.before, "prior")):
         if stage is not None and np.isfinite(stage.lattice).all():
             return _edge(stage.lattice), f"mean cell of the {name}"
-    start = dig(run.config, "sample", "lattice")
-    if start and not dig(run.config, "sample", "structure"):
-        return _edge((*start, 90.0, 90.0, 90.0)), "initial cell"
+    start = initial_lattice(run.config)
+    if start is not None:
+        return start, "initial cell"
     raise DataError(
         "expected a lattice parameter of the state, measured or as a target, found none; measure it"
     )
+
+
+def initial_lattice(config: Mapping[str, Any]) -> float | None:
+    """Edge of the cube of a formula unit that a training began with, Å; None where it is not said.
+
+    Args:
+        config: resolved configuration; a structure in a file has no cell there.
+    """
+    start = dig(config, "sample", "lattice")
+    if not start or dig(config, "sample", "structure"):
+        return None
+    return _edge((*start, 90.0, 90.0, 90.0))
 
 
 def _edge(values: "np.ndarray | tuple[float, ...]") -> float:

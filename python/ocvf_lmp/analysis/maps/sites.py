@@ -1,6 +1,7 @@
 """Whether a sample is a perovskite, and which of its species sits where."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +24,26 @@ def sites_of_run(run: RunFolder) -> tuple[str, str, str]:
     Raises:
         DataError: it is no perovskite, or nothing says what it is.
     """
-    structure, symbols = (dig(run.config, "sample", key) for key in ("structure", "symbols"))
-    if structure:
-        return sites_of(_read(Path(structure)))
-    if not isinstance(symbols, list | tuple) or len(symbols) != 3:
+    found = sites_of_sample(run.config)
+    if found is None:
         raise DataError(
             "expected the sample's species in the configuration of the run, found none; keep"
             " config.yaml in the run folder"
         )
+    return found
+
+
+def sites_of_sample(config: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """A, B and the anion of the sample of a configuration; None where it does not say them.
+
+    Raises:
+        DataError: it is no perovskite, or the file of its structure is not there.
+    """
+    structure, symbols = (dig(config, "sample", key) for key in ("structure", "symbols"))
+    if structure:
+        return sites_of(_read(Path(structure)))
+    if not isinstance(symbols, list | tuple) or len(symbols) != 3:
+        return None
     a, b, x = map(str, symbols)
     return a, b, x
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 
@@ -17,16 +15,15 @@ from ocvf_lmp.analysis.maps.displacements import (
 )
 from ocvf_lmp.analysis.maps.energies import Crystal, energies
 from ocvf_lmp.analysis.maps.lattice import lattice_of
+from ocvf_lmp.analysis.maps.potentials import Potentials
 from ocvf_lmp.analysis.maps.sites import sites_of_run
 from ocvf_lmp.analysis.maps.soft_mode import soft_mode
-from ocvf_lmp.analysis.runfolder import RunFolder, RunState
+from ocvf_lmp.analysis.runfolder import RunFolder
 from ocvf_lmp.errors import InputError, ModelFileError, OcvfError
 from ocvf_lmp.potential.composite import Corrected
 from ocvf_lmp.potential.elsewhere import Elsewhere
-from ocvf_lmp.potential.experts import experts_of
 from ocvf_lmp.potential.foreign.calculator import CalculatorPrior
 from ocvf_lmp.potential.protocol import Potential
-from ocvf_lmp.potential.weights import load_potential
 
 REACH, REACH_TOGETHER = 0.2, 0.25
 """Å: largest off-centring of the curves, and half of the edge of a map; where B moves alone, and
@@ -148,7 +145,7 @@ def survey_run(
     Args:
         run: finished; the potentials are read from its folder.
         displacement: who moves.
-        reach: largest off-centring, Å; see `REACH` where it is None.
+        reach: largest off-centring, Å; see `reach_of` where it is None.
 
     Returns:
         The energies, with what could not be had in words; None where no potential is written yet.
@@ -158,13 +155,12 @@ def survey_run(
     """
     if not run.potentials:
         return None
-    if reach is None:
-        reach = REACH if displacement == B_ALONE else REACH_TOGETHER
+    reach = reach_of(displacement) if reach is None else reach
     try:
         symbols = sites_of_run(run)
     except OcvfError as reason:
         return Survey((), reach, words=(str(reason),))
-    folder = _Potentials(run.path)
+    folder = Potentials(run.path)
     shown = min(run.states, key=lambda s: abs((s.temperature or np.inf) - 300.0), default=None)
     surfaces, words = [], []
     for state in run.states:
@@ -180,9 +176,13 @@ def survey_run(
             lattice_source=source, discs=state is shown,
         )  # fmt: skip
         surfaces.append(found)
-        word = f"The correction is shown alone: {word}." if word else ""
         words += [word] if word and word not in words else []
     return Survey(surfaces, reach, folder.shared, words)
+
+
+def reach_of(displacement: Displacement) -> float:
+    """Largest off-centring, Å, unless another one is asked for."""
+    return REACH if displacement == B_ALONE else REACH_TOGETHER
 
 
 def survey_model(
@@ -209,7 +209,7 @@ def survey_model(
         discs: also evaluate the discs of the three-dimensional figure.
 
     Returns:
-        The energies, and why the prior is not among them ("" where it is).
+        The energies, and a sentence that says why the prior is not among them ("" where it is).
 
     Raises:
         InputError: the soft mode is asked for, and the prior cannot be evaluated here; or the
@@ -251,7 +251,7 @@ def survey_model(
         sizes, curves, np.concatenate([-half[:0:-1], half]), maps,
         half, np.linspace(0.0, 2.0 * np.pi, 4 * N_ANGLE - 3), round_,
     )  # fmt: skip
-    return surface, word
+    return surface, f"The correction is shown alone: {word}." if word else ""
 
 
 def _evaluable(prior: Potential, crystal: Crystal) -> tuple[Potential | None, str]:
@@ -269,24 +269,3 @@ def _evaluable(prior: Potential, crystal: Crystal) -> tuple[Potential | None, st
             return None, f"the prior is {named}, which a report does not start"
         return None, str(reason)
     return prior, ""
-
-
-class _Potentials:
-    """Those of a run folder: each state's own, or the one for all at the state's temperature."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.shared = not any(folder.glob("potential_*.pt"))
-        self._load = cache(lambda path: load_potential(path)[0])
-
-    def of(self, state: RunState) -> Corrected:
-        own = self.folder / f"potential_{state.name}.pt"
-        found = self._load(own if own.is_file() else self.folder / "potential.pt")
-        if not isinstance(found, Corrected):
-            raise InputError(
-                f"expected a corrected potential, found {type(found).__name__}; it has no ΔH"
-            )
-        gate = experts_of(found)
-        if gate is not None and not gate.frozen and state.temperature is not None:
-            gate.set_temperature(state.temperature)
-        return found

@@ -62,8 +62,8 @@ def _how(survey: Survey) -> str:
     return (
         f"{_who(survey.surfaces)} Displacements are the same in all unit cells. Their size u is the"
         f" distance of {b} from the centre of its cage of {x}, up to {survey.reach:g} Å. The cell"
-        f" of {a}{b}{x}₃ is cubic, with the volume of the state: a = {cells}. {whose}The value of"
-        " ΔH in the undisplaced cell is a constant without consequence and subtracted."
+        f" of {a}{b}{x}₃ is cubic, its volume that of the cell in brackets: a = {cells}. {whose}The"
+        " value of ΔH in the undisplaced cell is a constant without consequence and subtracted."
     )
 
 

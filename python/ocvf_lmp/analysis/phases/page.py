@@ -157,5 +157,24 @@ def _provenance(all_found: Sequence[Analysis]) -> list[tuple[str, str]]:
         rows.append((found.name, f"{found.file}: {what}"))
         if source.get("checksum"):
             rows.append((f"{found.name}, weights", str(source["checksum"])))
+        rows.append((f"{found.name}, simulation", _simulation(found)))
     rows.append(("Born charges", f"{all_found[0].charges}: {all_found[0].charges_source}"))
     return rows
+
+
+def _simulation(found: Analysis) -> str:
+    """What a repetition of the sweep has to be told; without what its file does not say."""
+    settings: dict[str, Any] = found.source.get("settings") or {}
+    words = []
+    if found.source.get("ocvf_lmp"):
+        words.append(f"ocvf-lmp {found.source['ocvf_lmp']}")
+    if "seed" in settings:
+        words.append(f"seed {settings['seed']}")
+    if "steps" in settings:
+        length = f" of {settings['timestep']:g} ps" if "timestep" in settings else ""
+        before = settings.get("equilibration")
+        after = f" after {before} of equilibration" if before is not None else ""
+        words.append(f"{settings['steps']} steps{length} at each temperature{after}")
+    cells = "×".join(map(str, found.repeat))
+    words += [f"{cells} cells, {found.atoms} atoms", " and ".join(found.branches)]
+    return "; ".join(words)

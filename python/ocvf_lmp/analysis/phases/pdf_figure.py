@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ocvf_lmp.analysis.phases.marks import marker
 from ocvf_lmp.analysis.phases.pair_distributions import Curves, Diffractometer, Misfit
 from ocvf_lmp.analysis.style import AFTER, BEFORE, REFERENCE, TARGET, WIDTH, new_figure, style
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 COLOURS = (BEFORE, AFTER, REFERENCE, "#cc79a7", "#e69f00")
 """Of the models from the last, the prior, to the first."""
+
+DASHED = "cooling"
+"""The branch that a broken line tells from the other one of its model."""
 
 MOST = 4
 """Temperatures whose curves are drawn, spread over all; R_w is drawn for every one."""
@@ -91,9 +95,11 @@ def _misfits(panel: "Axes", names: Sequence[str], misfits: Sequence[Mapping[Key,
         for branch in dict.fromkeys(branch for branch, _ in sorted(found)):
             points = sorted((t, m) for (b, t), m in found.items() if b == branch)
             t = [x for x, _ in points]
+            line = "--" if branch == DASHED else "-"
             panel.errorbar(
-                t, [m.r_w.value for _, m in points], [m.r_w.error for _, m in points], fmt="o-",
-                color=colour, markersize=3.5, capsize=2, label=f"{name}, {branch}",
+                t, [m.r_w.value for _, m in points], [m.r_w.error for _, m in points],
+                marker=marker(branch), linestyle=line, color=colour, markersize=4, capsize=2,
+                label=f"{name}, {branch}",
             )  # fmt: skip
             panel.plot(t, [m.floor for _, m in points], color=colour, linewidth=0.8, linestyle=":")
     panel.set_ylim(bottom=0)
