@@ -1,7 +1,7 @@
 # make setup   .venv with everything in it
 # make demo    train -> export -> lmp -> report, on the shipped BaTiO3 experiment
 # make test    linters aside, every test that is not slow
-# make reproduce          twin experiment and BaTiO3 against the experiment, about five hours
+# make reproduce          twin experiment and BaTiO3 against the experiment, about eleven hours
 # make reproduce-quick    prior and corrected model heated, against the world that it was trained on
 SHELL := /bin/bash
 VENV := .venv

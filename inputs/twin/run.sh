@@ -5,12 +5,14 @@
 #   prior       a PBEsol network
 #   corrected   the prior, trained on the world's PDFs at 100, 150, 250 and 300 K alone: experts, in small
 #               cells, in those of the PDFs, and in the right phases (train.yaml, large.yaml,
-#               experts.yaml); then that of 250 K goes on for all four temperatures (shared_large.yaml)
+#               experts.yaml); then that of 250 K goes on for all four temperatures (shared_large.yaml,
+#               and shared_far.yaml with G(r) up to 20 Å)
 #
 # All three are heated from the same polar structure, and cooled from the cubic one, in the same cell,
 # that of the PDFs. verdict.json and analysis.html say how far prior and corrected model are from the
-# world. Everything that is there already is kept, so that a run that was interrupted goes on. About
-# five hours on two cores.
+# world; training/report.html (--quick: correction.html) shows what the correction does, and leads
+# there. Everything that is there already is kept, so that a run that was interrupted goes on. About
+# eight hours on two cores.
 #
 # --quick, a quarter of an hour on two idle cores: prior and the corrected model that is shipped in
 # results/twin, heated in smaller cells (4x4x4), against the shipped results of the world there.
@@ -54,17 +56,24 @@ else
   ocvf-lmp train "$root/inputs/twin/large.yaml" --run training-large --start training-small/potential.pt
   ocvf-lmp train "$root/inputs/twin/experts.yaml" --run training-experts \
       --start training-large/potential.pt
-  ocvf-lmp train "$root/inputs/twin/shared_large.yaml" --run training \
+  ocvf-lmp train "$root/inputs/twin/shared_large.yaml" --run training-shared \
       --start training-experts/potential.pt
-  ocvf-lmp report training --displacement soft-mode
+  ocvf-lmp train "$root/inputs/twin/shared_far.yaml" --run training --start training-shared/potential.pt
   potential=training/potential.pt
 fi
-[ -f prior.pt ] || ocvf-lmp export prior.pt --potential "$prior" --precision float32
-[ -f corrected.pt ] || ocvf-lmp export corrected.pt --potential "$potential" --precision float32
+[ prior.pt -nt "$prior" ] || ocvf-lmp export prior.pt --potential "$prior" --precision float32
+[ corrected.pt -nt "$potential" ] || ocvf-lmp export corrected.pt --potential "$potential" --precision float32
 models=("${start[@]}" --repeat "${cells[@]}" --lattice 4.0 4.0 4.0 --equilibration 1000 --steps 2000 --every 20)
 ocvf-lmp sweep prior.pt --folder sweeps/prior "${models[@]}" --temperatures 25:350:25 &
-ocvf-lmp sweep corrected.pt --folder sweeps/corrected "${models[@]}" --temperatures 75:450:25
+ocvf-lmp sweep corrected.pt --folder sweeps/corrected "${models[@]}" --temperatures 25:450:25
 for job in $(jobs -p); do wait "$job"; done
 
 ocvf-lmp analyze sweeps/corrected/sweep.h5 sweeps/prior/sweep.h5 --out . --reference "$reference" \
     --charges-file "$root/data/bto/born_charges.yaml" --pdfs
+
+# Targets, training and what the correction does to the energy surface; of a potential, the last alone.
+if [ -d training ]; then
+  ocvf-lmp report training --displacement soft-mode --analysis analysis.html
+else
+  ocvf-lmp report "$potential" --displacement soft-mode --analysis analysis.html --out correction.html
+fi
