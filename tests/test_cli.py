@@ -8,6 +8,7 @@ import yaml
 
 from ocvf_lmp.build.trainer import _claim_folder
 from ocvf_lmp.cli import main
+from ocvf_lmp.commands import train as train_command
 from ocvf_lmp.config.file import load_config
 from ocvf_lmp.errors import InputError
 
@@ -151,6 +152,13 @@ def test_a_run_of_an_older_version_goes_on(tmp_path, root):
     path.write_text("\n".join(line for line in lines if "start_temperature" not in line))
     _claim_folder(config, folder)
     assert "start_temperature" in path.read_text()
+
+
+def test_a_finished_training_whose_evaluation_is_gone(tmp_path, root, capsys, monkeypatch):
+    monkeypatch.setattr(train_command, "_run", lambda *_: None)  # nothing is left to do
+    message = fails(capsys, "train", changed(tmp_path, root), "--run", tmp_path)
+    assert "evaluation.json" in message
+    assert "export" in message
 
 
 def test_export_without_a_run(tmp_path, monkeypatch, capsys):

@@ -137,7 +137,13 @@ def _remaining(config: ExperimentConfig, epoch: int) -> int:
 
 def _print_gains(folder: Path) -> bool:
     """The table of losses before and after; whether every one fell."""
-    results = json.loads((folder / "evaluation.json").read_text())
+    path = folder / "evaluation.json"
+    if not path.is_file():
+        raise OcvfError(
+            f"expected the evaluation of the finished training in {path}, found no such file;"
+            " its potential is whole: export it, or measure by training again with --fresh"
+        )
+    results = json.loads(path.read_text())
     rows, improved = [], True
     for state, before in results["before"].items():
         after = results["after"][state]
