@@ -12,9 +12,9 @@ from ocvf_lmp.analysis.phases.analyse import Settings, analyse
 from ocvf_lmp.analysis.phases.literature import method_table, read_literature
 from ocvf_lmp.analysis.phases.pair_distributions import BLOCKS, Diffractometer, misfit, misfits
 from ocvf_lmp.analysis.phases.pdf_figure import pdf_figure
-from ocvf_lmp.analysis.phases.references import of_experiment
+from ocvf_lmp.analysis.phases.references import Reference, of_experiment
 from ocvf_lmp.analysis.phases.results import Value
-from ocvf_lmp.analysis.phases.verdict import Comparison
+from ocvf_lmp.analysis.phases.verdict import Comparison, verdict_table
 from ocvf_lmp.cli import main
 from ocvf_lmp.errors import DataError
 from ocvf_lmp.observables.born_charges import read_born_charges
@@ -109,6 +109,17 @@ def test_the_share_of_an_error_that_goes():
     assert cut.value == pytest.approx(0.75)
     # error of 1 - x/y by hand: x = 10 ± 3, y = 40 ± 4
     assert cut.error == pytest.approx(0.25 * math.hypot(3 / 10, 4 / 40))
+
+
+@pytest.mark.parametrize(("error", "said"), [(math.nan, True), (2.0, False)])
+def test_the_table_says_where_the_truth_has_no_error(tmp_path, error, said):
+    charges = read_born_charges(Path("data/bto/born_charges.yaml"), "cubic_wu_cohen")
+    path = sweep(tmp_path, "model", (162.0, 262.0, 387.0))
+    found = analyse(path, charges, Settings(samples=20))
+    truth = Reference("truth", {}, {}, {}, {})
+    row = Comparison("x", "K", Value(100.0, error), (Value(90.0, 3.0), Value(60.0, 4.0)), ("", ""))
+    table = verdict_table([found, found], truth, [row])
+    assert ("nobody states" in table.note) == said
 
 
 def test_an_error_within_its_uncertainty_is_not_cut():

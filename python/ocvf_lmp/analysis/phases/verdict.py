@@ -176,6 +176,8 @@ def verdict_table(
     note = "R_w: the reference's value is what its noise and the models' would give."
     if several:
         note += f" Error cut: share of the deviation of {models[-1].name} that is gone."
+        if any(math.isnan(row.reference.error) for row in rows):
+            note += " An error of the reference that nobody states counts as none."
     return TextTable(f"Against {reference.name}", columns, lines, note)
 
 
