@@ -201,6 +201,12 @@ def test_what_fails_on_either_rank_is_reported_once(argon):
     assert "heating: expected" in done.stderr
 
 
+def test_what_is_wrong_before_the_first_leg_ends_all_ranks(argon):
+    done = ranks_of([*words(argon), "--part", "3/2"])
+    assert done.returncode != 0
+    assert "K/N" in done.stderr
+
+
 def test_a_leg_that_another_job_ends_meanwhile_is_not_left_out(argon, monkeypatch):
     def written(path, header, legs):
         write_sweep(path, header, legs)

@@ -61,8 +61,8 @@ else
   ocvf-lmp train "$root/inputs/twin/shared_far.yaml" --run training --start training-shared/potential.pt
   potential=training/potential.pt
 fi
-[ prior.pt -nt "$prior" ] || ocvf-lmp export prior.pt --potential "$prior" --precision float32
-[ corrected.pt -nt "$potential" ] || ocvf-lmp export corrected.pt --potential "$potential" --precision float32
+[ -f prior.pt ] || ocvf-lmp export prior.pt --potential "$prior" --precision float32
+[ -f corrected.pt ] || ocvf-lmp export corrected.pt --potential "$potential" --precision float32
 models=("${start[@]}" --repeat "${cells[@]}" --lattice 4.0 4.0 4.0 --equilibration 1000 --steps 2000 --every 20)
 ocvf-lmp sweep prior.pt --folder sweeps/prior "${models[@]}" --temperatures 25:350:25 &
 ocvf-lmp sweep corrected.pt --folder sweeps/corrected "${models[@]}" --temperatures 25:450:25

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ocvf_lmp.observables.born_charges import read_born_charges
+from ocvf_lmp.system.leg import Leg
 from ocvf_lmp.system.structure import perovskite
-from ocvf_lmp.system.sweep_file import Leg, SweepHeader, write_leg, write_sweep
+from ocvf_lmp.system.sweep_file import SweepHeader, write_leg, write_sweep
 from ocvf_lmp.units import E_PER_A2_TO_C_PER_M2, KB
 
 SYMBOLS = ("Ba", "Ti", "O")

@@ -70,9 +70,27 @@ def shorten(file):
     leg["cell"] = short
 
 
+def replaced(name, change):
+    def damage(file):
+        leg = file["legs/heating/0150.000"]
+        values = change(leg[name][:])
+        del leg[name]
+        leg[name] = values
+
+    return damage
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
-    [(lose_array, "'cell'"), (lose_place, "'order'"), (shorten, "57 and of 60 frames")],
+    [
+        (lose_array, "'cell'"),
+        (lose_place, "'order'"),
+        (shorten, "cell is of float64 (57, 3, 3), expected numbers of the shape (60, 3, 3)"),
+        (replaced("positions", lambda x: x[:, :-5]), "positions is of float32"),
+        (replaced("cell", lambda x: x[:, 0]), "cell is of float64 (60, 3)"),
+        (replaced("potential_energy", lambda x: x.astype("S8")), "potential_energy is of"),
+        (replaced("step", lambda x: x[:0]), "no frames"),
+    ],
 )
 def test_a_leg_that_cannot_be_read_is_left_out_told_and_counted(sweep, damage, reason):
     with h5py.File(sweep, "r+") as file:
@@ -85,6 +103,25 @@ def test_a_leg_that_cannot_be_read_is_left_out_told_and_counted(sweep, damage, r
     assert reason in row[1]
     assert any("1 of 5 temperatures were left out" in remark for remark in found.remarks)
     assert {t for _, t in curves(sweep, INSTRUMENT)} == {75, 200, 250, 300}
+
+
+def no_branch(file):
+    del file["legs/heating"]
+    file["legs/heating"] = np.zeros(3)
+
+
+def no_temperature(file):
+    file.move("legs/heating/0150.000", "legs/heating/warm")
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"), [(no_branch, "branch heating"), (no_temperature, "heating/warm")]
+)
+def test_a_sweep_of_another_form_is_damaged(sweep, damage, found):
+    with h5py.File(sweep, "r+") as file:
+        damage(file)
+    with pytest.raises(DataError, match=found):
+        analysed(sweep)
 
 
 def test_a_sweep_without_a_readable_leg_is_an_error_that_says_what_to_do(sweep, capsys):

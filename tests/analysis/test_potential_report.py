@@ -12,6 +12,7 @@ from ocvf_lmp.analysis.maps.survey import survey_run
 from ocvf_lmp.analysis.potential_report import write_potential_report
 from ocvf_lmp.analysis.runfolder import read_run
 from ocvf_lmp.cli import main
+from ocvf_lmp.commands.report import _potential
 from ocvf_lmp.errors import DataError, InputError, ModelFileError
 from ocvf_lmp.lammps.model_file import export_model
 from ocvf_lmp.potential.blocks import DimeNetSize
@@ -61,6 +62,18 @@ def test_a_folder_of_results_gets_a_page_of_its_potential(shared, tmp_path):
     assert any("Depth, corrected" in row for row in page.rows)
     drawn = {path.name for path in (tmp_path / "figures").iterdir()}
     assert {f"{name}.png" for name in words.CAPTIONS} <= drawn
+
+
+def test_one_expert_of_several_is_not_said_to_serve_all(tmp_path):
+    provenance = SHARED | {"state": "300K"}
+    path = saved(tmp_path / "potential_300K.pt", Corrected(network(7), network(8)), provenance)
+    assert not survey_potential(path).shared
+
+
+def test_a_run_folder_with_an_exported_model_is_a_run_folder(finished_run, shared):
+    (finished_run / "corrected.pt").write_bytes(shared.read_bytes())
+    assert _potential(finished_run) is None
+    assert _potential(shared.parent) == shared
 
 
 def test_the_energies_are_those_of_the_run_that_it_comes_from(shared, tmp_path):

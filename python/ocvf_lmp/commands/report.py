@@ -12,6 +12,8 @@ from ocvf_lmp.errors import InputError
 
 CORRECTED = "corrected.pt"
 """The potential in a folder of results."""
+CONFIG = "config.yaml"
+"""What a run folder has, and a folder of results has not."""
 
 
 def report(options: argparse.Namespace) -> int:
@@ -45,5 +47,5 @@ def _potential(source: Path) -> Path | None:
     """The file of a potential, also in a folder of results; None for a run folder."""
     if source.is_file():
         return source
-    results = source / CORRECTED
-    return results if results.is_file() else None
+    results, of_a_run = source / CORRECTED, source / CONFIG
+    return results if results.is_file() and not of_a_run.is_file() else None

@@ -24,8 +24,9 @@ from ocvf_lmp.errors import InputError, LammpsError, OcvfError
 from ocvf_lmp.lammps.run import end_running, find_lammps
 from ocvf_lmp.lammps.sweep import Chain, LegPlan, leg_file, missing, run_chain
 from ocvf_lmp.lock import alone_in
-from ocvf_lmp.mpi import communicator
-from ocvf_lmp.system.sweep_file import Leg, write_sweep
+from ocvf_lmp.mpi import abort, communicator
+from ocvf_lmp.system.leg import Leg
+from ocvf_lmp.system.sweep_file import write_sweep
 
 SWEEPS = Path("sweeps")
 RESULT = "sweep.h5"
@@ -42,9 +43,28 @@ OTHERS = (
 def sweep(options: argparse.Namespace) -> int:
     """Runs the legs that are missing and puts all into one file."""
     torch.set_num_threads(1)
+    world = communicator()
+    try:
+        plan, folder, problems = _run_share(options, world)
+    except OcvfError as error:
+        if world is not None:  # the other ranks may know nothing of it, and would wait for this one
+            abort(f"ocvf-lmp sweep: error: {error}")
+        raise
+    if world is not None:
+        problems = [p for each in world.allgather(problems) for p in each]
+    if world is None or world.Get_rank() == 0:
+        _collect(plan, folder)
+    if problems:
+        raise LammpsError(
+            "\n".join(problems) + "\nthe legs before it are kept: the same command goes on"
+        )
+    return 0
+
+
+def _run_share(options: argparse.Namespace, world: Any | None) -> tuple[Sweep, Path, list[str]]:
+    """Runs this rank's series; the sweep, its folder, and what went wrong."""
     config, folder = _configuration(options)
     lammps = find_lammps(options.lmp, options.lammps_arguments)
-    world = communicator()
     rank, size = (0, 1) if world is None else (world.Get_rank(), world.Get_size())
     part, parts = _share(options.part)
     plan = build_sweep(config, lammps, options.ranks)
@@ -52,16 +72,7 @@ def sweep(options: argparse.Namespace) -> int:
     chains = plan.chains[part::parts][rank::size]
     if rank == 0:
         _announce(config, plan, folder)
-    problems = _run(plan, chains, folder, options.workers)
-    if world is not None:
-        problems = [p for each in world.allgather(problems) for p in each]
-    if rank == 0:
-        _collect(plan, folder)
-    if problems:
-        raise LammpsError(
-            "\n".join(problems) + "\nthe legs before it are kept: the same command goes on"
-        )
-    return 0
+    return plan, folder, _run(plan, chains, folder, options.workers)
 
 
 def _run(plan: Sweep, chains: list[Chain], folder: Path, workers: int) -> list[str]:

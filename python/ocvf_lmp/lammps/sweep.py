@@ -22,8 +22,9 @@ from ocvf_lmp.md.parameters import NptParameters
 from ocvf_lmp.md.state import initial_state
 from ocvf_lmp.seeding import normal, stream
 from ocvf_lmp.system.cell import lower_triangular, volume
+from ocvf_lmp.system.leg import Leg, leg_name
 from ocvf_lmp.system.structure import Structure
-from ocvf_lmp.system.sweep_file import Leg, leg_name, read_leg, write_leg
+from ocvf_lmp.system.sweep_file import read_leg, write_leg
 
 
 @dataclass(frozen=True, slots=True)

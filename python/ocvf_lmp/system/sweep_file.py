@@ -20,72 +20,13 @@ import yaml
 
 from ocvf_lmp.errors import DataError
 from ocvf_lmp.files import write_atomically
+from ocvf_lmp.system.leg import Leg, LostLeg, check_leg
 
 FORMAT = "ocvf-lmp sweep"
 VERSION = 1
 ORDER = ("temperature", "order", "equilibration")
 DAMAGE = (KeyError, OSError, RuntimeError, TypeError, ValueError)
 """What h5py raises where a part of a file is missing, broken or something else."""
-
-
-def leg_name(branch: str, temperature: float) -> str:
-    """A leg's name, unique in a sweep and fit for a file; temperature in K."""
-    return f"{branch}_{temperature:08.3f}K"
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """What was sampled at one temperature of one branch.
-
-    Attributes:
-        branch: "heating", "cooling", or another name.
-        temperature: of the thermostat, K.
-        order: place in the branch, from 0.
-        equilibration: steps before the part that averages are taken from.
-        step: of each frame, counted from the start of the leg, (frames,).
-        cell: rows, Å, (frames, 3, 3).
-        positions: Å, not wrapped, float32, (frames, atoms, 3).
-        kinetic_temperature: K, (frames,).
-        potential_energy: eV, (frames,).
-        pressure: tensor, bar, (frames, 3, 3).
-        last_positions: Å, after the last step, (atoms, 3).
-        last_velocities: Å/ps, (atoms, 3).
-        last_cell: rows, Å, (3, 3).
-    """
-
-    branch: str
-    temperature: float
-    order: int
-    equilibration: int
-    step: np.ndarray
-    cell: np.ndarray
-    positions: np.ndarray
-    kinetic_temperature: np.ndarray
-    potential_energy: np.ndarray
-    pressure: np.ndarray
-    last_positions: np.ndarray
-    last_velocities: np.ndarray
-    last_cell: np.ndarray
-
-    @property
-    def name(self) -> str:
-        """Unique in a sweep, and fit for a file."""
-        return leg_name(self.branch, self.temperature)
-
-
-@dataclass(frozen=True, slots=True)
-class LostLeg:
-    """A leg that is in a sweep, but cannot be read.
-
-    Attributes:
-        branch: as of a `Leg`.
-        temperature: of the thermostat, K.
-        reason: why, in words.
-    """
-
-    branch: str
-    temperature: float
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,16 +134,24 @@ def iterate_legs(path: Path) -> Iterator[Leg | LostLeg]:
     """The legs of a sweep, one at a time: branch by branch, in the order of the branch.
 
     Raises:
-        DataError: as `read_header`, or it has legs of which none can be read.
+        DataError: as `read_header`; it has legs of which none can be read, or something else in the
+            place of legs.
     """
     lost: list[LostLeg] = []
     count = 0
+    n_atoms = len(read_header(path).species)
     with _opened(path, FORMAT) as file:
         branches: Any = file.get("legs", {})
         for branch in sorted(branches):
             groups = branches[branch]
+            if not isinstance(groups, h5py.Group):
+                raise _broken(path, f"an array in the place of the branch {branch}")
             for name in sorted(groups, key=lambda name: _place(groups, name)):
-                leg = _leg_or_reason(groups, branch, name)
+                try:
+                    temperature = float(name)
+                except ValueError as reason:
+                    raise _broken(path, f"{branch}/{name} in the place of a leg") from reason
+                leg = _leg_or_reason(groups, branch, temperature, name, n_atoms)
                 lost += [leg] if isinstance(leg, LostLeg) else []
                 count += 1
                 yield leg
@@ -220,15 +169,15 @@ def _place(groups: Any, name: str) -> int:
         return len(groups)
 
 
-def _leg_or_reason(groups: Any, branch: str, name: str) -> Leg | LostLeg:
-    """A leg, whose name is its temperature, or why it cannot be read."""
+def _leg_or_reason(
+    groups: Any, branch: str, temperature: float, name: str, n_atoms: int
+) -> Leg | LostLeg:
+    """A leg, or why it cannot be read."""
     try:
         leg = _leg_in(groups[name])
-        frames = {len(getattr(leg, x)) for x in _arrays() if not x.startswith("last_")}
-        if len(frames) > 1:
-            raise ValueError(f"it has arrays of {min(frames)} and of {max(frames)} frames")
+        check_leg(leg, n_atoms)
     except DAMAGE as reason:
-        return LostLeg(branch, float(name), f"cannot be read: {reason}")
+        return LostLeg(branch, temperature, f"cannot be read: {reason}")
     return leg
 
 

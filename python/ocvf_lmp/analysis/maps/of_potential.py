@@ -58,8 +58,7 @@ def survey_potential(
         )  # fmt: skip
         surfaces.append(found)
         words += [word] if word and word not in words else []
-    temperatures = provenance.get("temperatures") or ()
-    return Survey(surfaces, reach, len(states) == 1 < len(temperatures), words)
+    return Survey(surfaces, reach, _is_shared(model, provenance), words)
 
 
 def configurations(provenance: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
@@ -108,6 +107,12 @@ def _edge(config: Mapping[str, Any], lattice: float | None, path: Path) -> float
     if not (np.isfinite(found) and found > 0.0):
         raise InputError(f"expected a positive edge of the cubic cell, found {found:g} Å")
     return float(found)
+
+
+def _is_shared(model: Corrected, provenance: Mapping[str, Any]) -> bool:
+    """Whether one correction was trained for several temperatures."""
+    several = len(provenance.get("temperatures") or ()) > 1
+    return several and experts_of(model) is None and not provenance.get("state")
 
 
 def _states(model: Corrected, provenance: Mapping[str, Any], otherwise: str) -> States:

@@ -21,7 +21,8 @@ from ocvf_lmp.errors import DataError
 from ocvf_lmp.observables.born_charges import BornCharges
 from ocvf_lmp.observables.cages import find_cages
 from ocvf_lmp.observables.polarization import OVERESTIMATE
-from ocvf_lmp.system.sweep_file import LostLeg, iterate_legs, read_header
+from ocvf_lmp.system.leg import LostLeg
+from ocvf_lmp.system.sweep_file import iterate_legs, read_header
 
 BINDER = 0.5
 """Binder ratio beyond which a leg that reads C hides a polarization that changes its axis."""

@@ -121,6 +121,8 @@ def _refusal(temperatures: np.ndarray, values: np.ndarray, share: float) -> str:
     """
     within = f"between {temperatures[0]:g} and {temperatures[-1]:g} K"
     turns = len(_turns(values))
+    if np.isfinite(values).sum() < 2:
+        return "not known: fewer than two temperatures have independent frames of both phases"
     if turns == 0:
         return f"not equal {within}"
     if turns > 1:

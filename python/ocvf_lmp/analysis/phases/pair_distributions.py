@@ -12,7 +12,8 @@ from ocvf_lmp.analysis.phases.series import sound_frames
 from ocvf_lmp.observables.cages import Cages, find_cages
 from ocvf_lmp.observables.pdf import PdfModel, input_reach, pdf_model
 from ocvf_lmp.observables.rdf import PartialGrid, average, number_density, partials
-from ocvf_lmp.system.sweep_file import Leg, LostLeg, SweepHeader, iterate_legs, read_header
+from ocvf_lmp.system.leg import Leg, LostLeg
+from ocvf_lmp.system.sweep_file import SweepHeader, iterate_legs, read_header
 
 BLOCKS = 5
 """Consecutive parts of a leg, whose scatter gives the errors."""

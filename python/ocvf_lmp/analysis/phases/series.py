@@ -9,7 +9,7 @@ import numpy as np
 from ocvf_lmp.observables.born_charges import BornCharges
 from ocvf_lmp.observables.cages import FARTHEST, Cages
 from ocvf_lmp.observables.polarization import local_polarization
-from ocvf_lmp.system.sweep_file import Leg
+from ocvf_lmp.system.leg import Leg
 
 BROKEN = "NaN or infinity"
 ABSURD = "absurd cell"
