@@ -143,3 +143,13 @@ def cells_of(lengths: np.ndarray, angles: np.ndarray) -> np.ndarray:
 def spoil(leg: Leg, **changes: np.ndarray) -> Leg:
     """A leg with some of its arrays replaced."""
     return replace(leg, **changes)
+
+
+def unsound(leg: Leg) -> Leg:
+    """NaN in the energy, an infinite position, an absurd cell, atoms off their sites: 30 to 34."""
+    cell, positions, energy = leg.cell.copy(), leg.positions.copy(), leg.potential_energy.copy()
+    energy[30] = np.nan
+    positions[31, 3, 1] = np.inf
+    cell[32] *= 1.4
+    positions[33:35, 6] += 2.0
+    return spoil(leg, cell=cell, positions=positions, potential_energy=energy)

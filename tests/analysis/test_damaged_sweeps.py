@@ -5,7 +5,7 @@ import dataclasses
 import h5py
 import numpy as np
 import pytest
-from fake_sweep import CHARGES, Fake, spoil, steps_of
+from fake_sweep import CHARGES, Fake, spoil, steps_of, unsound
 
 from ocvf_lmp.analysis.phases.analyse import Settings, analyse
 from ocvf_lmp.analysis.phases.pair_distributions import Diffractometer, curves
@@ -21,16 +21,6 @@ FRAMES = ("step", "cell", "positions", "kinetic_temperature", "potential_energy"
 
 def analysed(path):
     return analyse(path, read_born_charges(CHARGES, "cubic_wu_cohen"), Settings(samples=20))
-
-
-def unsound(leg):
-    """NaN in the energy, an infinite position, an absurd cell, and atoms off their sites."""
-    cell, positions, energy = leg.cell.copy(), leg.positions.copy(), leg.potential_energy.copy()
-    energy[30] = np.nan
-    positions[31, 3, 1] = np.inf
-    cell[32] *= 1.4
-    positions[33:35, 6] += 2.0
-    return spoil(leg, cell=cell, positions=positions, potential_energy=energy)
 
 
 def without(leg):

@@ -21,7 +21,7 @@ def leg(temperature, energy, branch="heating", volume=64.0):
     return LegSeries(
         branch, temperature, 0, 0.1 * np.arange(n), np.zeros((n, 3)), np.zeros(n),
         np.tile([4.0, 4.0, 4.0, 90.0, 90.0, 90.0], (n, 1)), np.full(n, volume), energy,
-        np.full(n, temperature), np.zeros(n), 8, n, {}, np.arange(n),
+        np.full(n, temperature), np.zeros(n), 8, n, {},
     )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ def series(p, lattice, spacing=0.1):
     n = len(p)
     return LegSeries(
         "heating", 300.0, 0, spacing * np.arange(n), p, np.linalg.norm(p, axis=1), lattice,
-        np.full(n, 64.0), np.zeros(n), np.full(n, 300.0), np.zeros(n), 64, n, {}, np.arange(n),
+        np.full(n, 64.0), np.zeros(n), np.full(n, 300.0), np.zeros(n), 64, n, {},
     )  # fmt: skip
 
 

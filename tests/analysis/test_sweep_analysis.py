@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from fake_sweep import CHARGES, EDGE, SIZES, Fake, spoil, steps_of
+from fake_sweep import CHARGES, EDGE, SIZES, Fake, spoil, steps_of, unsound
 
 from ocvf_lmp.analysis.phases.analyse import Settings, analyse
 from ocvf_lmp.analysis.phases.analysis_file import read_analysis, write_analysis
@@ -117,14 +117,7 @@ def test_the_orientation_of_domains_does_not_matter(tmp_path):
 
 def test_damaged_frames_are_left_out_and_counted(tmp_path):
     def damage(leg):
-        if leg.temperature != 250:
-            return leg
-        cell, positions, energy = leg.cell.copy(), leg.positions.copy(), leg.potential_energy.copy()
-        energy[30] = np.nan
-        positions[31, 3, 1] = np.inf
-        cell[32] *= 1.4
-        positions[33:35, 6] += 2.0
-        return spoil(leg, cell=cell, positions=positions, potential_energy=energy)
+        return unsound(leg) if leg.temperature == 250 else leg
 
     clean = Fake(steps_of(TRANSITIONS), (225, 250, 275), branches=("heating",))
     damaged = dataclasses.replace(clean, change=damage)

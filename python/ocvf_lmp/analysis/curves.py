@@ -2,7 +2,7 @@
 
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,7 @@ class Evaluation:
         density: atoms per Å³, or None.
         pdfs: one for each PDF target.
         delta: ΔH of the frames, eV, (frames,), or None.
+        r_w_error: standard errors of `r_w`, of those that are known.
     """
 
     loss: float
@@ -100,6 +101,7 @@ class Evaluation:
     density: float | None = None
     pdfs: tuple[PdfCurve, ...] = ()
     delta: np.ndarray | None = None
+    r_w_error: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_evaluation(path: Path, scores: Mapping[str, Any]) -> Evaluation:
@@ -130,6 +132,7 @@ def read_evaluation(path: Path, scores: Mapping[str, Any]) -> Evaluation:
             float(data["density"]) if "density" in data else None,
             _pdfs(data),
             data.get("delta"),
+            dict(scores.get("r_w_error") or {}),
         )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as reason:
         raise DataError(

@@ -11,6 +11,7 @@ from ocvf_lmp.analysis.describe_models import (
     describe_gr,
     describe_model,
     describe_potential,
+    is_exported,
 )
 from ocvf_lmp.analysis.describe_runs import describe_log, describe_run, describe_trajectory
 from ocvf_lmp.analysis.description import Description
@@ -66,17 +67,12 @@ def describe_file(path: str | Path, readers: Mapping[str, Callable[[Path], Any]]
 
 def _describe_torch(path: Path, readers: Mapping[str, Callable[[Path], Any]]) -> Description:
     """A model, a potential or a checkpoint, told apart without running code from the file."""
-    if not zipfile.is_zipfile(path) or _holds(path, "header.json"):
+    if not zipfile.is_zipfile(path) or is_exported(path):
         return describe_model(path, _reader(readers, "model")(path))
     checkpoint = _checkpoint(path)
     if checkpoint is not None:
         return describe_checkpoint(path, checkpoint)
     return describe_potential(path, read_header(path))
-
-
-def _holds(path: Path, record: str) -> bool:
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith(f"/{record}") for name in archive.namelist())
 
 
 def _checkpoint(path: Path) -> Mapping[str, Any] | None:

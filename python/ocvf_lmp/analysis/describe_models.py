@@ -1,5 +1,6 @@
 """Describes model files, potentials, checkpoints and ``.gr`` files from what was read of them."""
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -11,6 +12,14 @@ from ocvf_lmp.analysis.description import Description, flat, span
 from ocvf_lmp.potential.weights import in_words
 
 _UNITS = {"cutoff": "Å", "temperature": "K", "trained_temperatures": "K", "reach": "Å"}
+
+
+def is_exported(path: Path) -> bool:
+    """Whether an archive is a model for LAMMPS; nothing of it is run."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/header.json") for name in archive.namelist())
 
 
 def describe_model(path: Path, header: Any) -> Description:

@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ocvf_lmp.analysis.analysis_link import analysis_page
 from ocvf_lmp.analysis.describe_models import describe_potential
 from ocvf_lmp.analysis.figures import save_figures
@@ -15,7 +13,7 @@ from ocvf_lmp.analysis.maps.displacements import B_ALONE, Displacement
 from ocvf_lmp.analysis.maps.figures import draw_maps
 from ocvf_lmp.analysis.maps.of_potential import configurations, survey_potential
 from ocvf_lmp.analysis.maps.tables import correction_page, well_page
-from ocvf_lmp.analysis.page import TEMPLATE, figure_block
+from ocvf_lmp.analysis.page import figure_block, fill_page
 from ocvf_lmp.analysis.report import SYNTHETIC
 from ocvf_lmp.files import write_text_atomically
 from ocvf_lmp.potential.weights import read_header
@@ -68,24 +66,16 @@ def write_potential_report(
 
 
 def _render(path: Path, header: Mapping[str, Any], states: str, blocks: list[Any]) -> str:
-    from jinja2 import Environment  # noqa: PLC0415 (only reports need it)
-
     provenance: Mapping[str, Any] = header["provenance"]
     known = configurations(provenance)
     whole = known.get("") or {name: dict(config) for name, config in known.items()}
-    template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE)
-    return template.render(
-        title=f"The correction in {path.name}",
-        subtitle=states,
+    return fill_page(
+        f"The correction in {path.name}",
+        states,
+        blocks,
+        _provenance(path, header),
         synthetic=SYNTHETIC if provenance.get("synthetic_targets") else "",
-        missing=[],
-        problems=[],
-        cards=[],
-        blocks=blocks,
-        provenance=_provenance(path, header),
-        configuration=yaml.safe_dump(dict(whole), sort_keys=False, allow_unicode=True)
-        if whole
-        else "",
+        configuration=whole,
     )
 
 

@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from ocvf_lmp.analysis import analysis_link
 from ocvf_lmp.analysis.figures import draw_figures, save_figures
 from ocvf_lmp.analysis.maps import words
@@ -14,7 +12,7 @@ from ocvf_lmp.analysis.maps.displacements import B_ALONE, Displacement
 from ocvf_lmp.analysis.maps.figures import draw_maps
 from ocvf_lmp.analysis.maps.survey import Survey, survey_run
 from ocvf_lmp.analysis.maps.tables import correction_page, well_page
-from ocvf_lmp.analysis.page import TEMPLATE, Card, Page, figure_block
+from ocvf_lmp.analysis.page import Card, Page, figure_block, fill_page
 from ocvf_lmp.analysis.report_tables import (
     lattice_page,
     loss_page,
@@ -136,9 +134,6 @@ def render(
         drawn: figures by name.
         phases: what leads to an analysis of sweeps, if there is one.
     """
-    from jinja2 import Environment  # noqa: PLC0415 (only reports need it)
-
-    template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE)
     makers = (loss_page, target_page, lattice_page, shift_page, production_page)
     pages = [make(run) for make in makers]
     pages += [phases, words.opening(survey)]
@@ -147,18 +142,16 @@ def render(
     figures = [figure_block(name, *CAPTIONS[name], figure) for name, figure in drawn]
     blocks = {page.name: page for page in pages if page is not None}
     blocks |= {figure["name"]: figure for figure in figures}
-    return template.render(
-        title=f"Training report: {run.name}",
-        subtitle=_subtitle(run),
+    return fill_page(
+        f"Training report: {run.name}",
+        _subtitle(run),
+        [blocks[name] for name in ORDER if name in blocks],
+        _provenance(run),
         synthetic=SYNTHETIC if run.synthetic else "",
         missing=run.missing,
         problems=run.problems,
         cards=_cards(run),
-        blocks=[blocks[name] for name in ORDER if name in blocks],
-        provenance=_provenance(run),
-        configuration=yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True)
-        if run.config
-        else "",
+        configuration=run.config,
     )
 
 

@@ -42,7 +42,6 @@ class RunState:
         goal: lattice target, if the configuration has one.
         reference: partials that were kept aside from training, if there are some.
         trajectory: its H5MD file, if there is one.
-        r_w_errors: standard errors of R_w by stage and target, of those that are known.
     """
 
     name: str
@@ -52,13 +51,13 @@ class RunState:
     goal: LatticeGoal | None = None
     reference: Partials | None = None
     trajectory: Path | None = None
-    r_w_errors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def r_w(self, stage: str, target: str) -> tuple[float | None, float | None]:
         """R_w of a target and its standard error, None where they are not known."""
         found = self.evaluations.get(stage)
-        error = self.r_w_errors.get(stage, {}).get(target)
-        return (None if found is None else found.r_w.get(target)), error
+        if found is None:
+            return None, None
+        return found.r_w.get(target), found.r_w_error.get(target)
 
     @property
     def before(self) -> Evaluation | None:
@@ -185,12 +184,11 @@ def _read_state(
     problems: list[str],
 ) -> RunState:
     mine = tuple(m for m in metrics if m.get("state") == name)
-    evaluations, errors = {}, {}
+    evaluations = {}
     for stage in STAGES:
         found = (scores.get(stage) or {}).get(name)
         if found is None:
             continue
-        errors[stage] = found.get("r_w_error") or {}
         try:
             evaluations[stage] = read_evaluation(folder / f"evaluation_{stage}_{name}.npz", found)
         except DataError as reason:
@@ -209,7 +207,6 @@ def _read_state(
         _goal(entry),
         read_reference(folder, name, entry, evaluations),
         trajectory if trajectory.is_file() else None,
-        errors,
     )
 
 

@@ -16,6 +16,7 @@ the polarization of the polar phases by 10 to 25 %, because the true charges fal
 off-centring grows (compare the cubic and tetragonal sets in ``data/bto/born_charges.yaml``).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,11 +91,25 @@ def local_polarization(
     weights = weighted_charges(cages, charges)
     values = np.empty((len(positions), len(cages), 3))
     farthest = np.empty(len(positions))
-    block = max(1, AT_ONCE // (len(cages) * OFFSETS.size))
-    for start in range(0, len(positions), block):
-        part = slice(start, start + block)
-        values[part], farthest[part] = _block(cages, weights, positions[part], cells[part])
+    for part in _blocks(cages, len(positions)):
+        away = _off_sites(cages, positions[part], cells[part])
+        values[part] = _moments(cages, weights, away, cells[part])
+        farthest[part] = _farthest(away)
     return LocalPolarization(values, farthest)
+
+
+def farthest_off_site(cages: Cages, positions: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """`LocalPolarization.farthest`, where no polarization is asked for, (frames,).
+
+    Args:
+        cages: who surrounds whom.
+        positions: Å, wrapped or not, (frames, atoms, 3).
+        cells: of the supercell, rows, Å, any orientation, (frames, 3, 3).
+    """
+    farthest = np.empty(len(positions))
+    for part in _blocks(cages, len(positions)):
+        farthest[part] = _farthest(_off_sites(cages, positions[part], cells[part]))
+    return farthest
 
 
 def crystal_axes(unit: np.ndarray) -> np.ndarray:
@@ -113,15 +128,29 @@ def crystal_axes(unit: np.ndarray) -> np.ndarray:
     return left * stretch[..., None, :] @ np.swapaxes(left, -1, -2)
 
 
-def _block(
-    cages: Cages, weights: np.ndarray, positions: np.ndarray, cells: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _blocks(cages: Cages, n_frames: int) -> Iterator[slice]:
+    """Frames that are worked on at once."""
+    block = max(1, AT_ONCE // (len(cages) * OFFSETS.size))
+    for start in range(0, n_frames, block):
+        yield slice(start, start + block)
+
+
+def _off_sites(cages: Cages, positions: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Of the neighbours from their sites, as seen from B, unit cells, (frames, cells, 14, 3)."""
     places = np.matmul(positions.astype(float), np.linalg.inv(cells)) * cages.repeat
     away = places[:, cages.neighbour] - places[:, cages.centre, None] - OFFSETS
     away -= cages.repeat * np.round(away / cages.repeat)  # whichever image was written
+    return away
+
+
+def _farthest(away: np.ndarray) -> np.ndarray:
+    return np.abs(away).max(axis=(1, 2, 3))
+
+
+def _moments(cages: Cages, weights: np.ndarray, away: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Polarization of the cells, C/m², (frames, cells, 3)."""
     unit = cells / cages.repeat[:, None]
     moment = np.einsum("jk,fcjl->fckl", weights, away, optimize=True)
     dipole = np.einsum("fckl,flk->fck", moment, crystal_axes(unit))
     volume = np.abs(np.linalg.det(unit))
-    farthest = np.abs(away).max(axis=(1, 2, 3))
-    return E_PER_A2_TO_C_PER_M2 * dipole / volume[:, None, None], farthest
+    return E_PER_A2_TO_C_PER_M2 * dipole / volume[:, None, None]

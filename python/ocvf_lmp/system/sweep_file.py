@@ -113,21 +113,24 @@ def read_header(path: Path) -> SweepHeader:
         DataError: the file is missing, broken off, or something else.
     """
     with _opened(path, FORMAT) as file:
-        values: Any = file
-        attributes: Any = dict(file.attrs)
-        try:
-            return SweepHeader(
-                str(attributes["name"]),
-                tuple(map(str, attributes["symbols"])),
-                values["species"][:],
-                values["reference"][:],
-                tuple(map(int, attributes["repeat"])),  # pyright: ignore[reportArgumentType]
-                float(attributes["pressure"]),
-                float(attributes["timestep"]),
-                yaml.safe_load(str(attributes["source"])),
-            )
-        except KeyError as reason:
-            raise _broken(path, reason) from reason
+        return _header_in(file, path)
+
+
+def _header_in(file: Any, path: Path) -> SweepHeader:
+    attributes: Any = dict(file.attrs)
+    try:
+        return SweepHeader(
+            str(attributes["name"]),
+            tuple(map(str, attributes["symbols"])),
+            file["species"][:],
+            file["reference"][:],
+            tuple(map(int, attributes["repeat"])),  # pyright: ignore[reportArgumentType]
+            float(attributes["pressure"]),
+            float(attributes["timestep"]),
+            yaml.safe_load(str(attributes["source"])),
+        )
+    except KeyError as reason:
+        raise _broken(path, reason) from reason
 
 
 def iterate_legs(path: Path) -> Iterator[Leg | LostLeg]:
@@ -139,8 +142,8 @@ def iterate_legs(path: Path) -> Iterator[Leg | LostLeg]:
     """
     lost: list[LostLeg] = []
     count = 0
-    n_atoms = len(read_header(path).species)
     with _opened(path, FORMAT) as file:
+        n_atoms = len(_header_in(file, path).species)
         branches: Any = file.get("legs", {})
         for branch in sorted(branches):
             groups = branches[branch]

@@ -1,12 +1,12 @@
 """Energy surfaces of a potential alone, in the cell that its provenance tells of."""
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ocvf_lmp.analysis.describe_models import is_exported
 from ocvf_lmp.analysis.maps.displacements import B_ALONE, Displacement
 from ocvf_lmp.analysis.maps.energies import Crystal
 from ocvf_lmp.analysis.maps.lattice import initial_lattice
@@ -75,11 +75,7 @@ def configurations(provenance: Mapping[str, Any]) -> Mapping[str, Mapping[str, A
 
 
 def _refuse_exported(path: Path) -> None:
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        exported = any(name.endswith("/header.json") for name in archive.namelist())
-    if exported:
+    if is_exported(path):
         raise InputError(
             f"expected a potential in {path}, found a model that was exported for LAMMPS; name the"
             " file that it was exported from (potential.pt of the run)"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocvf_lmp.analysis.page import TEMPLATE, Card, Cell, Page, Row, figure_block
+from ocvf_lmp.analysis.page import Card, Cell, Page, Row, figure_block, fill_page
 from ocvf_lmp.analysis.phases.analysis_file import Analysis
 from ocvf_lmp.analysis.phases.figures import FIGURES, comparison_figure
 from ocvf_lmp.analysis.phases.references import Reference
@@ -89,8 +89,6 @@ def write_page(
 
 def render(all_found: Sequence[Analysis], judgement: Judgement) -> str:
     """The page as text."""
-    from jinja2 import Environment  # noqa: PLC0415 (only reports need it)
-
     blocks: list[Page | dict[str, Any]] = [
         _table(f"verdict-{k}", one) for k, one in enumerate(judgement.tables)
     ]
@@ -108,18 +106,14 @@ def render(all_found: Sequence[Analysis], judgement: Judgement) -> str:
             figure = draw(found)
             if figure is not None:
                 blocks.append(_figure(name, found.name, figure))
-    template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE)
-    return template.render(
-        title=f"Phases of {' and '.join(x.name for x in all_found)}",
-        subtitle=" · ".join(_size(x) for x in all_found),
-        synthetic="",
-        missing=[],
+    return fill_page(
+        f"Phases of {' and '.join(x.name for x in all_found)}",
+        " · ".join(_size(x) for x in all_found),
+        blocks,
+        _provenance(all_found),
         problems=[f"{x.name}, {leg.branch} {leg.temperature:g} K: {leg.reason}"
                   for x in all_found for leg in x.left_out],
         cards=[card for x in all_found for card in _cards(x)],
-        blocks=blocks,
-        provenance=_provenance(all_found),
-        configuration="",
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ocvf_lmp.observables.born_charges import BornCharges
 from ocvf_lmp.observables.cages import FARTHEST, Cages
-from ocvf_lmp.observables.polarization import local_polarization
+from ocvf_lmp.observables.polarization import farthest_off_site, local_polarization
 from ocvf_lmp.system.leg import Leg
 
 BROKEN = "NaN or infinity"
@@ -39,7 +39,6 @@ class LegSeries:
         cells: number of five-atom cells.
         found: frames after equilibration, sound or not.
         skipped: how many were left out, by reason.
-        kept: place of every sound frame among all frames of the leg, (frames,).
     """
 
     branch: str
@@ -56,7 +55,6 @@ class LegSeries:
     cells: int
     found: int
     skipped: Mapping[str, int]
-    kept: np.ndarray
 
     def __len__(self) -> int:
         return len(self.time)
@@ -90,10 +88,7 @@ def leg_series(leg: Leg, cages: Cages, charges: BornCharges, timestep: float) ->
     """
     counted = np.flatnonzero(leg.step > leg.equilibration)
     reasons: Counter[str] = Counter()
-    kept = _sieve(counted, _finite(leg)[counted], BROKEN, reasons)
-    lattice = lattice_series(leg.cell[kept] / cages.repeat[:, None])
-    sane = _sane(lattice)
-    kept, lattice = _sieve(kept, sane, ABSURD, reasons), lattice[sane]
+    kept, lattice = _plausible(leg, cages, counted, reasons)
     local = local_polarization(cages, charges, leg.positions[kept], leg.cell[kept])
     home = local.farthest <= FARTHEST
     kept, lattice = _sieve(kept, home, STRAYED, reasons), lattice[home]
@@ -112,7 +107,6 @@ def leg_series(leg: Leg, cages: Cages, charges: BornCharges, timestep: float) ->
         len(cages),
         len(counted),
         dict(reasons),
-        kept,
     )
 
 
@@ -126,9 +120,8 @@ def sound_frames(leg: Leg, cages: Cages) -> np.ndarray:
     Returns:
         Place of every sound frame among all frames of the leg, (frames,).
     """
-    a, b, anion = cages.symbols
-    neutral = BornCharges("none", {a: 0.0, b: 0.0}, anion, 0.0, 0.0, "none")
-    return leg_series(leg, cages, neutral, 1.0).kept  # what is sound depends on no charge
+    kept, _ = _plausible(leg, cages, np.flatnonzero(leg.step > leg.equilibration), Counter())
+    return kept[farthest_off_site(cages, leg.positions[kept], leg.cell[kept]) <= FARTHEST]
 
 
 def lattice_series(cells: np.ndarray) -> np.ndarray:
@@ -147,6 +140,16 @@ def lattice_series(cells: np.ndarray) -> np.ndarray:
         [np.einsum("fx,fx->f", unit[:, j], unit[:, k]) for j, k in ((1, 2), (0, 2), (0, 1))], axis=1
     )
     return np.concatenate([lengths, np.degrees(np.arccos(np.clip(cosines, -1, 1)))], axis=1)
+
+
+def _plausible(
+    leg: Leg, cages: Cages, counted: np.ndarray, reasons: Counter[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of the frames that count, those with finite numbers and a sane cell; and their lattices."""
+    kept = _sieve(counted, _finite(leg)[counted], BROKEN, reasons)
+    lattice = lattice_series(leg.cell[kept] / cages.repeat[:, None])
+    sane = _sane(lattice)
+    return _sieve(kept, sane, ABSURD, reasons), lattice[sane]
 
 
 def _sieve(kept: np.ndarray, good: np.ndarray, reason: str, reasons: Counter[str]) -> np.ndarray:
